@@ -1,0 +1,50 @@
+# Berth's commands. The two that matter first: `make run` and `make test`.
+
+PYTHON ?= python3
+PORT ?= 5000
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := registry_site accounts repositories api tests benchmarks manage.py
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.installed ## start a registry on 127.0.0.1:5000 (PORT=…), data in ./var
+	@exec $(BIN)/python manage.py serve --bind 127.0.0.1:$(PORT) --open
+
+test: $(VENV)/.installed-dev ## the whole test suite, on SQLite and on PostgreSQL
+	$(BIN)/pytest
+	BERTH_TEST_DATABASE=postgresql $(BIN)/pytest
+
+lint: $(VENV)/.installed-dev ## style, types, import rules, templates, migrations
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/djade --check --target-version 5.2 $$(git ls-files 'templates/*.html')
+	$(BIN)/python manage.py makemigrations --check --dry-run --data $$(mktemp -d)
+
+format: $(VENV)/.installed-dev ## put the code into the style that `lint` asks for
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+	-$(BIN)/djade --target-version 5.2 $$(git ls-files 'templates/*.html')
+
+bench: $(VENV)/.installed-dev ## Berth beside other registries, in about ten minutes
+	$(BIN)/python -m benchmarks --short
+
+clean: ## remove what `make` made; the data in ./var stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements.txt requirements-dev.txt | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,93 @@
+"""Where `/v2/` is entered: straight from the WSGI server, and through Django's URLconf.
+
+Django's request machinery costs more than most answers here, so `registry_site/wsgi.py` calls
+`wsgi` before Django sees the request. Django's own view stands for other servers and for tests;
+both say what `endpoint.answer` says.
+"""
+
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any, BinaryIO
+
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+
+from api.v2.endpoint import answer
+from api.v2.request import Request
+from api.v2.response import FilePart, Response
+
+StartResponse = Callable[..., Any]
+
+_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+_READ_SIZE = 64 * 1024
+
+
+def is_ours(path: str) -> bool:
+    """Whether a path belongs to the specification's endpoints."""
+    return path.startswith("/v2/") or path == "/v2"
+
+
+def wsgi(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+    """Answer a request of the WSGI server's (PEP 3333)."""
+    request = Request(environ)
+    response = answer(request)
+    headers = _framed(request, response)
+    start_response(_STATUS_LINES[response.status], list(headers.items()))
+    body = response.body
+    if isinstance(body, bytes):
+        return () if request.method == "HEAD" else (body,)
+    body.file.seek(body.offset)
+    wrapper = environ.get("wsgi.file_wrapper")
+    if wrapper is not None:  # the server sends Content-Length bytes from here, by sendfile
+        return wrapper(body.file, _READ_SIZE)  # type: ignore[no-any-return]
+    return _Pieces(body)
+
+
+def _framed(request: Request, response: Response) -> dict[str, str]:
+    headers = response.headers
+    if isinstance(response.body, FilePart):
+        headers["Content-Length"] = str(response.body.length)
+    elif response.status not in (204, 304):
+        headers.setdefault("Content-Length", str(len(response.body)))
+    return headers
+
+
+class _Pieces:
+    """A part of a file for servers that cannot send files themselves."""
+
+    def __init__(self, part: FilePart) -> None:
+        self._file: BinaryIO = part.file
+        self._left = part.length
+
+    def __iter__(self) -> "_Pieces":
+        return self
+
+    def __next__(self) -> bytes:
+        piece = self._file.read(min(_READ_SIZE, self._left))
+        if not piece:
+            raise StopIteration
+        self._left -= len(piece)
+        return piece
+
+    def read(self, size: int = -1) -> bytes:
+        """For Django's FileResponse."""
+        piece = self._file.read(min(size if size >= 0 else self._left, self._left))
+        self._left -= len(piece)
+        return piece
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@csrf_exempt
+def view(http_request: HttpRequest) -> HttpResponseBase:
+    """Answer a request of Django's: the same environment, the same code."""
+    request = Request(http_request.META)
+    response = answer(request)
+    headers = _framed(request, response)
+    body = response.body
+    if isinstance(body, bytes):
+        content = b"" if request.method == "HEAD" else body
+        return HttpResponse(content, status=response.status, headers=headers)
+    body.file.seek(body.offset)
+    return FileResponse(_Pieces(body), status=response.status, headers=headers)

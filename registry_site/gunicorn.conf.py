@@ -1,0 +1,42 @@
+"""gunicorn's settings. `manage.py serve` uses this file; so can `gunicorn -c`, by itself."""
+
+import os
+
+from registry_site import env
+
+wsgi_app = "registry_site.wsgi"
+bind = env.text("REGISTRY_HTTP_ADDR") or "127.0.0.1:5000"
+if bind.startswith(":"):  # as users of Docker's registry image write it
+    bind = f"0.0.0.0{bind}"
+
+worker_class = "registry_site.worker.Worker"
+# Two on any machine: while one hashes or talks to the database, the other answers.
+workers = env.integer("REGISTRY_WORKERS", max(2, min(os.cpu_count() or 2, 4)), least=1, most=64)
+# A transfer occupies a thread from beginning to end, so there are many.
+threads = env.integer("REGISTRY_THREADS", 32, least=1, most=1024)
+worker_connections = 1000
+# Loaded once and forked: the workers share the memory of the code.
+preload_app = True
+
+# How long a worker may give no sign of life; its threads may take as long as they like.
+timeout = 60
+keepalive = 75
+# A stop lets transfers end for this long.
+graceful_timeout = int(env.duration("REGISTRY_HTTP_DRAINTIMEOUT", "300s"))
+# A worker that is replaced after so many requests would cut off uploads.
+max_requests = 0
+
+# Who is behind a proxy is decided in api/v2/links.py, for every server alike.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 8190
+
+loglevel = env.choice(
+    "REGISTRY_LOG_LEVEL", "warning", ("error", "warn", "warning", "info", "debug")
+)
+loglevel = {"warn": "warning"}.get(loglevel, loglevel)
+accesslog = None if env.flag("REGISTRY_LOG_ACCESSLOG_DISABLED", default=True) else "-"
+control_socket_disable = True

@@ -1,0 +1,128 @@
+"""Blobs of a repository: found, linked, mounted, unlinked."""
+
+from typing import NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import ProtectedError
+
+from repositories.access import Action, Principal, allowed, name_unknown, repository_for_push
+from repositories.database import lock_digest, once_more_on_conflict
+from repositories.models import Blob, BlobLink, Repository
+from repositories.oci.digests import Digest
+from repositories.oci.errors import BlobInUse, BlobUnknown
+from repositories.storage import storage
+from repositories.storage.base import BlobMissing, UploadWriter
+
+# One indexed look-up for the hottest question there is: may this repository serve this blob?
+_FIND = """
+SELECT blob.size
+FROM repositories_repository AS repository
+JOIN repositories_bloblink AS link ON link.repository_id = repository.id
+JOIN repositories_blob AS blob ON blob.id = link.blob_id
+WHERE repository.name = %s AND blob.digest = %s
+"""
+
+
+class FoundBlob(NamedTuple):
+    """A blob that a repository may serve; `size` in bytes."""
+
+    digest: Digest
+    size: int
+
+
+def find(*, repository: str, digest: Digest) -> FoundBlob:
+    """The blob, if `repository` links it. Raises BlobUnknown, NameUnknown."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FIND, [repository, str(digest)])
+        row = cursor.fetchone()
+    if row is None:
+        raise _unknown(repository, digest)
+    return FoundBlob(digest, row[0])
+
+
+def _unknown(repository: str, digest: Digest) -> Exception:
+    if not Repository.objects.filter(name=repository).exists():
+        return name_unknown(repository)
+    return BlobUnknown(
+        "blob unknown to this repository: push it, or mount it from one that has it",
+        detail={"digest": str(digest)},
+    )
+
+
+def publish(*, repository_id: int, digest: Digest, writer: UploadWriter) -> bool:
+    """Make the upload, which is synced and hashes to `digest`, a blob of the repository.
+
+    Runs inside the caller's transaction. The digest is locked first: a collector that is about to
+    remove the same blob is either done, and the file is put back, or waits and finds the link.
+    Returns whether the upload's bytes became the blob; they did not when storage has them already.
+    Raises OSError.
+    """
+    lock_digest(digest)
+    Blob.objects.bulk_create(
+        [Blob(digest=str(digest), size=writer.size)],
+        ignore_conflicts=True,
+    )
+    blob = Blob.objects.only("id").get(digest=str(digest))
+    is_new = _stored_size(digest) != writer.size
+    if is_new:
+        writer.publish(digest)
+    link(repository_id=repository_id, blob_id=blob.id)
+    return is_new
+
+
+def _stored_size(digest: Digest) -> int:
+    try:
+        return storage().blob_size(digest)
+    except BlobMissing:
+        return -1
+
+
+def link(*, repository_id: int, blob_id: int) -> None:
+    """Let the repository serve the blob; nothing happens when it may already."""
+    BlobLink.objects.bulk_create(
+        [BlobLink(repository_id=repository_id, blob_id=blob_id)], ignore_conflicts=True
+    )
+
+
+@once_more_on_conflict
+def mount(*, principal: Principal, repository: str, source: str, digest: Digest) -> bool:
+    """Link a blob of `source` into `repository` (end-11); whether that could be done.
+
+    With no `source`, any repository that the principal may read will do. A mount that cannot be
+    done says nothing of why: the source may be private. The caller has made sure that the
+    principal may push to `repository`.
+    """
+    with transaction.atomic():
+        lock_digest(digest)
+        links = BlobLink.objects.filter(blob__digest=str(digest))
+        if source:
+            links = links.filter(repository__name=source)
+        # With no source, a few candidates are enough: each costs a look at its permissions.
+        for blob_id, name in links.values_list("blob_id", "repository__name")[:20]:
+            if principal.is_unlimited or Action.PULL in allowed(principal=principal, name=name):
+                target = repository_for_push(principal=principal, name=repository)
+                link(repository_id=target, blob_id=blob_id)
+                return True
+    return False
+
+
+@once_more_on_conflict
+def unlink(*, repository: str, digest: Digest) -> None:
+    """Take the blob out of the repository (end-10).
+
+    Raises BlobUnknown, NameUnknown, and BlobInUse while a manifest there is made of it.
+    """
+    with transaction.atomic():
+        found = BlobLink.objects.filter(repository__name=repository, blob__digest=str(digest))
+        link_row = found.first()
+        if link_row is None:
+            raise _unknown(repository, digest)
+        try:
+            link_row.delete()
+        except ProtectedError as error:
+            user = next(iter(error.protected_objects))
+            manifest = user.manifest.digest  # type: ignore[attr-defined]
+            raise BlobInUse(
+                f"the manifest {manifest} is made of this blob: delete that first",
+                detail={"digest": str(digest), "manifest": manifest},
+            ) from error

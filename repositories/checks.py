@@ -1,0 +1,73 @@
+"""System checks: what is misconfigured is said at the start, with what to do about it."""
+
+import errno
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+from repositories.storage import storage
+
+
+@register(Tags.files)
+def check_storage(**_: Any) -> Sequence[CheckMessage]:
+    """The blob folder exists or can be made, is writable, and lies on one file system."""
+    try:
+        storage().check()
+    except ImportError as error:
+        return [Error(f"The blob storage cannot be loaded: {error}", id="berth.E001")]
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            return [
+                Error(
+                    f"Uploads ({error.filename}) and blobs lie on different file systems, so that "
+                    "a blob cannot be published by renaming it.",
+                    hint="Mount one volume over the whole data folder.",
+                    id="berth.E002",
+                )
+            ]
+        return [
+            Error(
+                f"Blobs cannot be kept in {error.filename}: {error.strerror}.",
+                hint="Correct its permissions, or name another folder with --data.",
+                id="berth.E003",
+            )
+        ]
+    return []
+
+
+@register(Tags.security)
+def check_public_url(**_: Any) -> Sequence[CheckMessage]:
+    """REGISTRY_HTTP_HOST, when given, is an address that a client can use."""
+    if not settings.PUBLIC_URL:
+        return []
+    try:
+        parts = urlsplit(settings.PUBLIC_URL)
+        sane = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sane = False
+    if sane and not (parts.path or parts.query or parts.fragment or parts.username):
+        return []
+    return [
+        Error(
+            f"REGISTRY_HTTP_HOST={settings.PUBLIC_URL!r} is not an address of a registry.",
+            hint="Write scheme and host only, such as https://registry.example.com.",
+            id="berth.E004",
+        )
+    ]
+
+
+@register(Tags.security)
+def check_secret_key(**_: Any) -> Sequence[CheckMessage]:
+    """There is a secret key that nobody can guess."""
+    if len(settings.SECRET_KEY) >= 32 and len(set(settings.SECRET_KEY)) >= 8:
+        return []
+    return [
+        Error(
+            "SECRET_KEY is too short to be secret.",
+            hint="Give at least 32 random characters, or leave it out to have one made.",
+            id="berth.E005",
+        )
+    ]

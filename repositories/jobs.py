@@ -1,0 +1,81 @@
+"""Periodic work: rows claimed by a loop, so that any number of hosts can run it and one does.
+
+`manage.py run_jobs` runs the loop; `serve` has it beside the server.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from repositories import uploads
+from repositories.models import Job
+
+# How long a claim stands; work that takes longer is taken over as if its process had died.
+CLAIM = timedelta(hours=1)
+RETRY_AFTER = timedelta(minutes=5)
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Periodic:
+    """Work that is due every `interval`; `run` says in words what it did."""
+
+    name: str
+    interval: timedelta
+    run: Callable[[], str]
+
+
+def purge_uploads() -> str:
+    """Remove stale uploads as the settings of the same names say."""
+    dry_run = settings.UPLOAD_PURGING_DRY_RUN
+    count = uploads.purge_stale(age=timedelta(seconds=settings.UPLOAD_PURGING_AGE), dry_run=dry_run)
+    return f"{count} stale uploads {'found' if dry_run else 'purged'}"
+
+
+def periodic() -> list[Periodic]:
+    """The work that the settings ask for."""
+    work = []
+    if settings.UPLOAD_PURGING_ENABLED:
+        interval = timedelta(seconds=settings.UPLOAD_PURGING_INTERVAL)
+        work.append(Periodic("purge-uploads", interval, purge_uploads))
+    return work
+
+
+def run_due() -> int:
+    """Run whatever is due and not claimed by another process; how many pieces were run.
+
+    An error is written to the row and to the log, and the work is tried again later.
+    """
+    count = 0
+    for work in periodic():
+        Job.objects.bulk_create([Job(name=work.name)], ignore_conflicts=True)
+        if _claim(work.name):
+            _run(work)
+            count += 1
+    return count
+
+
+def _claim(name: str) -> bool:
+    now = timezone.now()
+    is_free = Q(claimed_until=None) | Q(claimed_until__lt=now)
+    due = Job.objects.filter(is_free, name=name, due_at__lte=now)
+    return due.update(claimed_until=now + CLAIM) == 1
+
+
+def _run(work: Periodic) -> None:
+    result, error, delay = "", "", work.interval
+    try:
+        result = work.run()
+    except Exception as problem:  # whatever it is, the other work goes on
+        logger.exception("the job %s failed and is tried again", work.name)
+        error, delay = repr(problem), RETRY_AFTER
+    now = timezone.now()
+    Job.objects.filter(name=work.name).update(
+        due_at=now + delay, claimed_until=None, finished_at=now, result=result, error=error
+    )

@@ -1,0 +1,216 @@
+"""Manifests of a repository: read, pushed, deleted."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from django.db import connection, transaction
+
+from repositories import tags
+from repositories.access import Principal, name_unknown, repository_for_push
+from repositories.database import once_more_on_conflict
+from repositories.models import BlobLink, Manifest, ManifestBlob, ManifestChild, Repository
+from repositories.models.manifest import MAX_MEDIA_TYPE_LENGTH
+from repositories.oci import manifests as oci
+from repositories.oci.digests import Digest, is_digest
+from repositories.oci.errors import (
+    DigestInvalid,
+    ManifestBlobUnknown,
+    ManifestInvalid,
+    ManifestUnknown,
+)
+
+# The two look-ups of every pull: by unique indexes all the way, and written out, because building
+# them anew costs more than running them.
+_BY_DIGEST = """
+SELECT manifest.digest, manifest.media_type, manifest.payload
+FROM repositories_repository AS repository
+JOIN repositories_manifest AS manifest ON manifest.repository_id = repository.id
+WHERE repository.name = %s AND manifest.digest = %s
+"""
+_BY_TAG = """
+SELECT manifest.digest, manifest.media_type, manifest.payload
+FROM repositories_repository AS repository
+JOIN repositories_tag AS tag ON tag.repository_id = repository.id
+JOIN repositories_manifest AS manifest ON manifest.id = tag.manifest_id
+WHERE repository.name = %s AND tag.name = %s
+"""
+
+
+class StoredManifest(NamedTuple):
+    """A manifest as it was pushed."""
+
+    digest: str
+    media_type: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PushedManifest:
+    """What a push made: `subject` is the digest that the manifest refers to, or empty."""
+
+    digest: Digest
+    subject: str
+    tags: tuple[str, ...]
+
+
+def read(*, repository: str, reference: str) -> StoredManifest:
+    """The manifest that a tag or a digest names (end-3). Raises ManifestUnknown, NameUnknown."""
+    query = _BY_DIGEST if is_digest(reference) else _BY_TAG
+    with connection.cursor() as cursor:
+        cursor.execute(query, [repository, reference])
+        row = cursor.fetchone()
+    if row is None:
+        raise _unknown(repository, reference)
+    return StoredManifest(row[0], row[1], bytes(row[2]))
+
+
+def _unknown(repository: str, reference: str) -> Exception:
+    if not Repository.objects.filter(name=repository).exists():
+        return name_unknown(repository)
+    return ManifestUnknown("this repository has no such manifest", detail={"reference": reference})
+
+
+def push(
+    *,
+    principal: Principal,
+    repository: str,
+    digest: Digest | None,
+    names: Collection[str],
+    payload: bytes,
+    content_type: str,
+) -> PushedManifest:
+    """Store a manifest and let the tags `names` name it (end-7).
+
+    `digest` is the one that the client pushes it by, if any. The caller has made sure that the
+    principal may push. Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown.
+    """
+    actual = Digest.of(payload, digest.algorithm) if digest else Digest.of(payload)
+    if digest and actual != digest:
+        raise DigestInvalid(
+            f"the manifest that arrived hashes to {actual}: push it by that digest",
+            detail={"expected": str(digest), "actual": str(actual)},
+        )
+    parsed = oci.parse(payload, content_type)
+    if len(parsed.artifact_type) > MAX_MEDIA_TYPE_LENGTH:
+        raise ManifestInvalid(f"artifactType is longer than {MAX_MEDIA_TYPE_LENGTH} characters")
+    _store(
+        principal=principal,
+        repository=repository,
+        digest=actual,
+        names=names,
+        payload=payload,
+        parsed=parsed,
+    )
+    subject = str(parsed.subject.digest) if parsed.subject else ""
+    return PushedManifest(actual, subject, tuple(names))
+
+
+@once_more_on_conflict
+def _store(
+    *,
+    principal: Principal,
+    repository: str,
+    digest: Digest,
+    names: Collection[str],
+    payload: bytes,
+    parsed: oci.ParsedManifest,
+) -> None:
+    with transaction.atomic():
+        repository_id = repository_for_push(principal=principal, name=repository)
+        links = _links(repository_id, parsed)
+        manifest = Manifest(
+            repository_id=repository_id,
+            digest=str(digest),
+            media_type=parsed.media_type,
+            payload=payload,
+            artifact_type=parsed.artifact_type,
+            subject=str(parsed.subject.digest) if parsed.subject else "",
+            referrer=parsed.referrer(digest=digest, size=len(payload)),
+            pushed_by=principal.user,
+        )
+        manifest = _insert(manifest, parsed, links)
+        tags.move(principal=principal, manifest=manifest, names=names)
+
+
+def _links(repository_id: int, parsed: oci.ParsedManifest) -> Mapping[Digest, int]:
+    """The repository's links to the blobs that the image is made of, by digest.
+
+    Raises ManifestBlobUnknown for those that it lacks, ManifestInvalid for a wrong size.
+    """
+    needed = {blob.digest: blob for blob in parsed.stored_blobs}
+    if not needed:
+        return {}
+    rows = BlobLink.objects.filter(
+        repository_id=repository_id, blob__digest__in=[str(digest) for digest in needed]
+    ).values_list("blob__digest", "id", "blob__size")
+    found = {Digest.parse(digest): (link, size) for digest, link, size in rows}
+    missing = sorted(str(digest) for digest in needed.keys() - found.keys())
+    if missing:
+        raise ManifestBlobUnknown(
+            f"{len(missing)} of the manifest's blobs are not in this repository; push them first: "
+            + ", ".join(missing[:10]),
+            detail=[{"digest": digest} for digest in missing],
+        )
+    for blob in parsed.stored_blobs:
+        actual = found[blob.digest][1]
+        if blob.size != actual:
+            raise ManifestInvalid(
+                f"the manifest gives {blob.digest} {blob.size} bytes, and it has {actual}",
+                detail={"digest": str(blob.digest), "size": actual},
+            )
+    return {digest: link for digest, (link, _) in found.items()}
+
+
+def _insert(
+    manifest: Manifest, parsed: oci.ParsedManifest, links: Mapping[Digest, int]
+) -> Manifest:
+    """The row of the manifest, the one that is there already when it was pushed before."""
+    existing = (
+        Manifest.objects.only("id", "repository_id", "digest")
+        .filter(repository_id=manifest.repository_id, digest=manifest.digest)
+        .first()
+    )
+    if existing is not None:
+        return existing
+    manifest.save(force_insert=True)
+    first_layer = 1 if parsed.config else 0
+    ManifestBlob.objects.bulk_create(
+        ManifestBlob(
+            manifest=manifest,
+            link_id=links[blob.digest],
+            role=ManifestBlob.Role.LAYER if position >= first_layer else ManifestBlob.Role.CONFIG,
+            position=position,
+        )
+        for position, blob in enumerate(parsed.stored_blobs)
+    )
+    ManifestChild.objects.bulk_create(
+        ManifestChild(parent=manifest, digest=str(child.digest), position=position)
+        for position, child in enumerate(parsed.manifests)
+    )
+    return manifest
+
+
+@once_more_on_conflict
+def delete(*, principal: Principal, repository: str, digest: Digest) -> int:
+    """Remove a manifest with the tags that name it (end-9); its blobs stay linked.
+
+    Returns how many manifests of the repository it listed as an index: they stay. Raises
+    ManifestUnknown, NameUnknown.
+    """
+    with transaction.atomic():
+        manifest = (
+            Manifest.objects.only("id", "repository_id")
+            .filter(repository__name=repository, digest=str(digest))
+            .first()
+        )
+        if manifest is None:
+            raise _unknown(repository, str(digest))
+        children = Manifest.objects.filter(
+            repository_id=manifest.repository_id,
+            digest__in=manifest.children.values("digest"),
+        ).count()
+        names = list(manifest.tags.values_list("name", flat=True))
+        manifest.delete()
+        tags.forget(principal=principal, repository_id=manifest.repository_id, names=names)
+        return children

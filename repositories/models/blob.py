@@ -1,0 +1,42 @@
+"""Blobs, stored once, and the repositories that may serve them."""
+
+from django.db import models
+from django.utils import timezone
+
+from repositories.models.fields import ByteOrderedCharField
+from repositories.models.repository import Repository
+
+MAX_DIGEST_LENGTH = len("sha512:") + 128
+
+
+class Blob(models.Model):
+    """Bytes in storage that hash to `digest`: a committed row has its file (invariant I0)."""
+
+    digest = ByteOrderedCharField(max_length=MAX_DIGEST_LENGTH)
+    size = models.BigIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["digest"], name="blob_digest_unique"),
+            models.CheckConstraint(condition=models.Q(size__gte=0), name="blob_size_not_negative"),
+        )
+
+    def __str__(self) -> str:
+        return self.digest
+
+
+class BlobLink(models.Model):
+    """The permission to read `blob` through `repository` (invariant I2)."""
+
+    repository = models.ForeignKey(Repository, models.CASCADE, related_name="blob_links")
+    blob = models.ForeignKey(Blob, models.PROTECT, related_name="links")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["repository", "blob"], name="blob_link_unique"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.repository_id}/{self.blob_id}"

@@ -1,0 +1,45 @@
+"""Tags, and how they moved."""
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from repositories.models.blob import MAX_DIGEST_LENGTH
+from repositories.models.fields import ByteOrderedCharField
+from repositories.models.manifest import Manifest
+from repositories.models.repository import Repository
+from repositories.oci.names import MAX_TAG_BYTES
+
+
+class Tag(models.Model):
+    """A name for a manifest, which moves."""
+
+    repository = models.ForeignKey(Repository, models.CASCADE, related_name="tags")
+    name = ByteOrderedCharField(max_length=MAX_TAG_BYTES)
+    manifest = models.ForeignKey(Manifest, models.CASCADE, related_name="tags")
+    created_at = models.DateTimeField(default=timezone.now)
+    pushed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["repository", "name"], name="tag_unique"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TagChange(models.Model):
+    """One move of a tag. A deleted tag has a last change with an empty digest."""
+
+    repository = models.ForeignKey(Repository, models.CASCADE, related_name="tag_changes")
+    name = ByteOrderedCharField(max_length=MAX_TAG_BYTES)
+    digest = ByteOrderedCharField(max_length=MAX_DIGEST_LENGTH, blank=True)
+    changed_at = models.DateTimeField(default=timezone.now)
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        indexes = (models.Index(fields=["repository", "name", "id"], name="tag_change_history"),)
+
+    def __str__(self) -> str:
+        return f"{self.name} -> {self.digest or 'deleted'}"

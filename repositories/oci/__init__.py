@@ -1,0 +1,1 @@
+"""The vocabulary of the OCI specifications, in pure Python: no Django, no database."""

@@ -1,0 +1,114 @@
+"""The contract of a storage driver: bytes by digest, and uploads on their way to becoming such.
+
+A driver knows nothing of repositories, users or rows. `tests/storage/test_contract.py` is run
+against every driver; a new one is done when it passes there.
+
+What a driver promises:
+
+- `publish` makes a blob appear whole or not at all, and returns only when it would survive a power
+  cut (invariant I0: the file is durable before the row is committed).
+- an upload has one writer at a time, across all processes.
+- after a crash at any point an upload's size is the number of bytes that can be read back.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import BinaryIO, NamedTuple
+
+from repositories.oci.digests import CANONICAL, Digest
+
+
+class BlobMissing(Exception):
+    """No file holds the blob that a row promises: data was lost behind the registry's back."""
+
+
+class UploadBusy(Exception):
+    """Somebody else is writing to the upload."""
+
+
+class UploadGone(Exception):
+    """The upload was finished or cancelled while the caller waited for it."""
+
+
+class StoredUpload(NamedTuple):
+    """An upload as storage sees it: its id, its size in bytes and when it last grew."""
+
+    id: str
+    size: int
+    modified: datetime
+
+
+class UploadWriter(ABC):
+    """The one writer of an upload, positioned at its end."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Bytes that the upload holds."""
+
+    @abstractmethod
+    def write(self, chunk: bytes) -> None:
+        """Append `chunk`. Raises OSError; the upload then ends where it did before this call."""
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Make all that was written durable. Raises OSError."""
+
+    @abstractmethod
+    def digest(self, algorithm: str) -> Digest:
+        """The digest of all bytes of the upload, those of earlier requests included."""
+
+    @abstractmethod
+    def publish(self, digest: Digest) -> None:
+        """Turn the upload, which hashes to `digest`, into that blob; durable on return.
+
+        A blob of the same digest that is there already is replaced. Raises OSError.
+        """
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Remove the upload and its bytes."""
+
+
+class Storage(ABC):
+    """See the module docstring."""
+
+    @abstractmethod
+    def write_upload(
+        self, upload: str, algorithm: str = CANONICAL
+    ) -> AbstractContextManager[UploadWriter]:
+        """Open the upload for appending, making it when it is new.
+
+        `algorithm` is the one that its digest will be asked for in: hashing while the bytes come
+        saves reading them again. Raises UploadBusy, UploadGone, OSError.
+        """
+
+    @abstractmethod
+    def upload_size(self, upload: str) -> int:
+        """Bytes that the upload holds; 0 when nothing has been written."""
+
+    @abstractmethod
+    def delete_upload(self, upload: str) -> None:
+        """Remove an upload; nothing happens when there is none."""
+
+    @abstractmethod
+    def uploads(self) -> Iterator[StoredUpload]:
+        """Every upload that storage holds, in no order."""
+
+    @abstractmethod
+    def open_blob(self, digest: Digest) -> BinaryIO:
+        """The blob, readable and seekable from its start. Raises BlobMissing."""
+
+    @abstractmethod
+    def blob_size(self, digest: Digest) -> int:
+        """Bytes that the blob holds. Raises BlobMissing."""
+
+    @abstractmethod
+    def internal_path(self, digest: Digest) -> str:
+        """The blob's path below the storage root, for a web server that serves it itself."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Return when storage can be written. Raises OSError with what is wrong."""

@@ -1,0 +1,244 @@
+"""Blobs on a local disk, where the Distribution project has them: a tree is adopted in place.
+
+```
+<root>/
+  docker/registry/v2/blobs/<alg>/<first two hex>/<hex>/data     a blob, raw bytes
+  berth/uploads/<uuid>                                          an upload in flight
+```
+
+Publishing: the upload's bytes are synced, the file is renamed to `data`, and every folder whose
+entries changed is synced, from the blob upwards. Both places are on one file system, so that the
+rename is atomic (a system check says so when they are not).
+
+One writer a time is kept by `flock` on the upload's file: the kernel lets go of it when a process
+dies, however it dies.
+"""
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from repositories.oci.digests import CANONICAL, Digest
+from repositories.storage.base import (
+    BlobMissing,
+    Storage,
+    StoredUpload,
+    UploadBusy,
+    UploadGone,
+    UploadWriter,
+)
+from repositories.storage.hashing import HashMemory, StreamHash
+
+_READ_SIZE = 1024 * 1024
+# A client that lost its connection may come back before the server has noticed.
+_LOCK_PATIENCE_SECONDS = 3.0
+
+
+class FilesystemStorage(Storage):
+    """Options: `root`, the folder that holds `docker/` and `berth/`."""
+
+    def __init__(self, root: Path | str) -> None:
+        self.root = Path(root)
+        self.blobs = self.root / "docker" / "registry" / "v2" / "blobs"
+        self._uploads = self.root / "berth" / "uploads"
+        self.hashes = HashMemory()
+
+    def blob_path(self, digest: Digest) -> Path:
+        """Where the blob is or would be."""
+        return self.blobs / digest.algorithm / digest.hex[:2] / digest.hex / "data"
+
+    def upload_path(self, upload: str) -> Path:
+        return self._uploads / upload
+
+    @contextmanager
+    def write_upload(self, upload: str, algorithm: str = CANONICAL) -> Iterator[UploadWriter]:
+        path = self.upload_path(upload)
+        descriptor = self._open_upload(path)
+        try:
+            _lock(descriptor, upload)
+            if not _is_at(descriptor, path):
+                raise UploadGone(upload)
+            writer = _FileWriter(self, upload, descriptor, algorithm)
+            try:
+                yield writer
+            finally:
+                writer.settle()
+        finally:
+            os.close(descriptor)
+
+    def _open_upload(self, path: Path) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            return os.open(path, flags, 0o644)
+        except FileNotFoundError:
+            make_durable_folder(self._uploads)
+            return os.open(path, flags, 0o644)
+
+    def upload_size(self, upload: str) -> int:
+        try:
+            return self.upload_path(upload).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def delete_upload(self, upload: str) -> None:
+        self.hashes.forget(upload)
+        self.upload_path(upload).unlink(missing_ok=True)
+
+    def uploads(self) -> Iterator[StoredUpload]:
+        with suppress(FileNotFoundError), os.scandir(self._uploads) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # finished while we were looking
+                    status = entry.stat()
+                    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+                    yield StoredUpload(entry.name, status.st_size, modified)
+
+    def open_blob(self, digest: Digest) -> BinaryIO:
+        try:
+            return open(self.blob_path(digest), "rb", buffering=0)
+        except FileNotFoundError as error:
+            raise BlobMissing(str(digest)) from error
+
+    def blob_size(self, digest: Digest) -> int:
+        try:
+            return self.blob_path(digest).stat().st_size
+        except FileNotFoundError as error:
+            raise BlobMissing(str(digest)) from error
+
+    def internal_path(self, digest: Digest) -> str:
+        return str(self.blob_path(digest).relative_to(self.root))
+
+    def check(self) -> None:
+        for folder in (self.blobs, self._uploads):
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        if self.blobs.stat().st_dev != self._uploads.stat().st_dev:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(self._uploads))
+
+
+class _FileWriter(UploadWriter):
+    def __init__(
+        self,
+        storage: FilesystemStorage,
+        upload: str,
+        descriptor: int,
+        algorithm: str,
+    ) -> None:
+        self._storage = storage
+        self._upload = upload
+        self._descriptor = descriptor
+        self._size = os.lseek(descriptor, 0, os.SEEK_END)
+        # What an earlier, killed request wrote may never have been synced.
+        self._dirty = True
+        self._stream = self._resume(algorithm)
+
+    def _resume(self, algorithm: str) -> StreamHash | None:
+        """The hash so far, where it is known; None where it would have to be read back."""
+        if self._size == 0:
+            return StreamHash(algorithm)
+        known = self._storage.hashes.take(self._upload, self._size, algorithm)
+        return StreamHash(algorithm, known) if known is not None else None
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def write(self, chunk: bytes) -> None:
+        try:
+            rest = memoryview(chunk)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError:
+            # Half a chunk may have been written: the upload ends where it did before.
+            os.ftruncate(self._descriptor, self._size)
+            os.lseek(self._descriptor, self._size, os.SEEK_SET)
+            raise
+        self._size += len(chunk)
+        self._dirty = True
+        if self._stream is not None:
+            self._stream.update(chunk)
+
+    def sync(self) -> None:
+        if self._dirty:
+            os.fsync(self._descriptor)
+            self._dirty = False
+
+    def digest(self, algorithm: str) -> Digest:
+        if self._stream is None or self._stream.algorithm != algorithm:
+            self._stream = self._read_back(algorithm)
+        return Digest(algorithm, self._stream.settle().hexdigest())
+
+    def _read_back(self, algorithm: str) -> StreamHash:
+        stream, position = StreamHash(algorithm), 0
+        while position < self._size:
+            chunk = os.pread(self._descriptor, min(_READ_SIZE, self._size - position), position)
+            if not chunk:
+                raise OSError(errno.EIO, "the upload is shorter than it was", self._upload)
+            stream.update(chunk)
+            position += len(chunk)
+        return stream
+
+    def publish(self, digest: Digest) -> None:
+        self.sync()
+        target = self._storage.blob_path(digest)
+        make_durable_folder(target.parent)
+        os.replace(self._storage.upload_path(self._upload), target)
+        sync_folder(target.parent)
+        self._stream = None
+
+    def discard(self) -> None:
+        self._stream = None
+        self._storage.delete_upload(self._upload)
+
+    def settle(self) -> None:
+        """End the hashing thread, and keep the hash for the next request to this process."""
+        if self._stream is not None and self._size:
+            value = self._stream.settle()
+            self._storage.hashes.keep(self._upload, self._size, self._stream.algorithm, value)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is still the one at `path`: while we waited for the lock, another
+    request may have published it, and what we appended would go into the blob."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _lock(descriptor: int, upload: str) -> None:
+    deadline = time.monotonic() + _LOCK_PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise UploadBusy(upload) from error
+            time.sleep(0.02)
+        else:
+            return
+
+
+def make_durable_folder(folder: Path) -> None:
+    """Make `folder` and what is missing above it, so that a power cut does not take them back."""
+    if folder.is_dir():
+        return
+    make_durable_folder(folder.parent)
+    with suppress(FileExistsError):
+        folder.mkdir()
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the entries of `folder` durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,247 @@
+"""Upload sessions: opened, appended to, asked after, finished, cancelled, purged.
+
+The row says that a session exists and whose it is; storage says how far it has come. Bytes stream
+outside of any transaction and without a database connection (invariant I6).
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from repositories import database
+from repositories.access import Principal, repository_for_push
+from repositories.blobs import publish
+from repositories.models import Upload
+from repositories.oci.digests import CANONICAL, Digest, validate_algorithm
+from repositories.oci.errors import (
+    BlobUploadBusy,
+    BlobUploadUnknown,
+    DigestInvalid,
+    RangeInvalid,
+    TooManyRequests,
+)
+from repositories.storage import storage
+from repositories.storage.base import UploadBusy, UploadGone, UploadWriter
+
+MAX_OPEN_PER_REPOSITORY = 1000
+MAX_OPEN_PER_USER = 100
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An upload session and how many bytes it holds."""
+
+    id: str
+    repository: str
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What a request brings: its bytes, and where it says that they belong (ends inclusive)."""
+
+    content: Iterable[bytes]
+    start: int | None = None
+    end: int | None = None
+
+
+def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) -> Session:
+    """Open a session (end-4a, end-4c), making the repository on its first push.
+
+    The caller has made sure that the principal may push. Raises DigestInvalid for an algorithm that
+    is not known, TooManyRequests when too many sessions are open.
+    """
+    validate_algorithm(algorithm)
+    repository_id = repository_for_push(principal=principal, name=repository)
+    _check_limits(principal, repository_id)
+    upload = Upload.objects.create(
+        repository_id=repository_id, user=principal.user, algorithm=algorithm
+    )
+    return Session(str(upload.id), repository)
+
+
+def _check_limits(principal: Principal, repository_id: int) -> None:
+    limits: list[tuple[str, int, dict[str, object]]] = [
+        ("this repository", MAX_OPEN_PER_REPOSITORY, {"repository_id": repository_id})
+    ]
+    if principal.user is not None:
+        limits.append(("you", MAX_OPEN_PER_USER, {"user": principal.user}))
+    for whose, most, condition in limits:
+        if Upload.objects.filter(**condition)[: most + 1].count() >= most:
+            raise TooManyRequests(
+                f"{most} uploads of {whose} are open: finish or cancel some, or wait until stale "
+                "ones are purged",
+                headers={"Retry-After": "60"},
+            )
+
+
+def status(*, repository: str, upload: str) -> Session:
+    """How far a session has come (end-13). Raises BlobUploadUnknown."""
+    row = _find(repository, upload)
+    return Session(upload, repository, storage().upload_size(str(row.id)))
+
+
+def append(*, repository: str, upload: str, chunk: Chunk) -> Session:
+    """Add a chunk to a session (end-5); what it holds then is durable.
+
+    When the chunk breaks off, what came of it stays, and `status` tells the client where to go on.
+    Raises BlobUploadUnknown, BlobUploadBusy, RangeInvalid, OSError, and whatever reading the chunk
+    raises.
+    """
+    row = _find(repository, upload)
+    with _writing(row) as writer:
+        _receive(writer, chunk, upload)
+        return Session(upload, repository, writer.size)
+
+
+def finish(*, repository: str, upload: str, digest: Digest, chunk: Chunk) -> None:
+    """Close a session with its last bytes, if any, and publish it as `digest` (end-6).
+
+    An upload that does not hash to `digest` is dropped: no further byte could mend it. Raises
+    DigestInvalid, and what `append` raises.
+    """
+    row = _find(repository, upload)
+    with _writing(row) as writer:
+        _receive(writer, chunk, upload)
+        try:
+            _verify(writer, digest)
+        except DigestInvalid:
+            row.delete()
+            raise
+        _publish(writer, digest, lambda: _close(row))
+
+
+def push_whole(
+    *, principal: Principal, repository: str, digest: Digest, content: Iterable[bytes]
+) -> None:
+    """Take a blob in one request (end-4b).
+
+    Raises DigestInvalid, OSError, and what reading raises.
+    """
+    repository_id = repository_for_push(principal=principal, name=repository)
+    database.release()
+    upload = str(uuid.uuid4())
+    try:
+        with storage().write_upload(upload, digest.algorithm) as writer:
+            _receive(writer, Chunk(content), upload)
+            _verify(writer, digest)
+            _publish(writer, digest, lambda: repository_id)
+    finally:
+        storage().delete_upload(upload)  # nobody could resume it
+
+
+def cancel(*, repository: str, upload: str) -> None:
+    """Give a session up (end-14). Raises BlobUploadUnknown."""
+    row = _find(repository, upload)
+    row.delete()
+    storage().delete_upload(upload)
+
+
+def _find(repository: str, upload: str) -> Upload:
+    """The session, if it was opened in `repository`. Only canonical UUID text names one."""
+    try:
+        is_canonical = str(uuid.UUID(upload)) == upload
+    except ValueError:
+        is_canonical = False
+    row = (
+        Upload.objects.filter(id=upload, repository__name=repository).first()
+        if is_canonical
+        else None
+    )
+    if row is None:
+        raise _upload_unknown(upload)
+    return row
+
+
+def _upload_unknown(upload: str) -> BlobUploadUnknown:
+    return BlobUploadUnknown(
+        "this repository has no such upload: it was finished, cancelled or purged; start another",
+        detail={"upload": upload[:64]},
+    )
+
+
+@contextmanager
+def _writing(row: Upload) -> Iterator[UploadWriter]:
+    upload = str(row.id)
+    database.release()
+    try:
+        with storage().write_upload(upload, row.algorithm) as writer:
+            yield writer
+    except UploadGone as error:
+        raise _upload_unknown(upload) from error
+    except UploadBusy as error:
+        raise BlobUploadBusy(
+            "another request is writing to this upload: wait for it, then ask for the status"
+        ) from error
+
+
+def _receive(writer: UploadWriter, chunk: Chunk, upload: str) -> None:
+    if chunk.start is not None and chunk.start != writer.size:
+        raise RangeInvalid(
+            f"the upload holds {writer.size} bytes, so the next chunk starts there, not at "
+            f"{chunk.start}",
+            detail={"offset": writer.size},
+            headers={"Range": f"0-{max(writer.size - 1, 0)}", "Docker-Upload-UUID": upload},
+        )
+    try:
+        for piece in chunk.content:
+            writer.write(piece)
+    finally:
+        writer.sync()
+
+
+def _verify(writer: UploadWriter, digest: Digest) -> None:
+    actual = writer.digest(digest.algorithm)
+    if actual != digest:
+        size = writer.size
+        writer.discard()
+        raise DigestInvalid(
+            f"the {size} bytes that arrived hash to {actual}: push the blob again",
+            detail={"expected": str(digest), "actual": str(actual)},
+        )
+
+
+def _publish(writer: UploadWriter, digest: Digest, claim: Callable[[], int]) -> None:
+    """Publish in one transaction; `claim` gives the repository's id, inside of it."""
+    with transaction.atomic():
+        is_used = publish(repository_id=claim(), digest=digest, writer=writer)
+    if not is_used:
+        writer.discard()
+
+
+def _close(row: Upload) -> int:
+    """Remove the session's row: one of two racing requests can. Raises BlobUploadUnknown."""
+    deleted, _ = Upload.objects.filter(id=row.id).delete()
+    if not deleted:
+        raise _upload_unknown(str(row.id))
+    return row.repository_id
+
+
+def purge_stale(*, age: timedelta, dry_run: bool = False) -> int:
+    """Remove sessions that have not grown for `age`, and stray bytes of none; how many.
+
+    An upload that is being written to has grown just now, so it is never among them.
+    """
+    limit = timezone.now() - age
+    grown = {upload.id: upload.modified for upload in storage().uploads()}
+    sessions = {str(id): at for id, at in Upload.objects.values_list("id", "started_at").iterator()}
+    stale = {
+        upload
+        for upload in grown.keys() | sessions.keys()
+        if max(filter(None, (grown.get(upload), sessions.get(upload)))) <= limit
+    }
+    if not dry_run:
+        for upload in stale:
+            if upload in sessions:
+                Upload.objects.filter(id=upload).delete()
+            storage().delete_upload(upload)
+    logger.info("stale uploads %s: %d", "found" if dry_run else "purged", len(stale))
+    return len(stale)

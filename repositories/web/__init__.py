@@ -1,0 +1,1 @@
+"""The pages of the registry that people open in a browser."""

@@ -1,0 +1,1 @@
+"""Berth's tests; the folders mirror the code."""

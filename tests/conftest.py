@@ -1,0 +1,69 @@
+"""What every test has: storage of its own, and the cast of people."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import override_settings
+
+from accounts.models import Membership, Team, User
+from repositories.access import ANONYMOUS, Principal
+from repositories.storage import storage
+from repositories.storage.base import Storage
+
+
+@pytest.fixture(autouse=True)
+def blob_storage(tmp_path: Path) -> Iterator[Storage]:
+    """An empty storage for each test."""
+    with override_settings(
+        BLOB_STORAGE={
+            **django_settings.BLOB_STORAGE,
+            "OPTIONS": {"root": tmp_path / "storage"},
+        }
+    ):
+        yield storage()
+
+
+@pytest.fixture
+def team(db: None) -> Team:
+    """The team that owns what the tests push."""
+    return Team.objects.create(name="payments")
+
+
+def _member(team: Team, name: str, role: Membership.Role) -> Principal:
+    user = User.objects.create_user(name, password=f"{name}-password")
+    Membership.objects.create(team=team, user=user, role=role)
+    return Principal(user)
+
+
+@pytest.fixture
+def reader(team: Team) -> Principal:
+    return _member(team, "reader", Membership.Role.READER)
+
+
+@pytest.fixture
+def writer(team: Team) -> Principal:
+    return _member(team, "writer", Membership.Role.WRITER)
+
+
+@pytest.fixture
+def maintainer(team: Team) -> Principal:
+    return _member(team, "maintainer", Membership.Role.MAINTAINER)
+
+
+@pytest.fixture
+def stranger(db: None) -> Principal:
+    """Signed in, and in no team."""
+    return Principal(User.objects.create_user("stranger", password="stranger-password"))
+
+
+@pytest.fixture
+def administrator(db: None) -> Principal:
+    return Principal(User.objects.create_superuser("root", password="root-password"))
+
+
+@pytest.fixture
+def nobody() -> Principal:
+    """Not signed in."""
+    return ANONYMOUS
