@@ -12,8 +12,9 @@ if bind.startswith(":"):  # as users of Docker's registry image write it
 worker_class = "registry_site.worker.Worker"
 # Two on any machine: while one hashes or talks to the database, the other answers.
 workers = env.integer("REGISTRY_WORKERS", max(2, min(os.cpu_count() or 2, 4)), least=1, most=64)
-# A transfer occupies a thread from beginning to end, so there are many.
-threads = env.integer("REGISTRY_THREADS", 32, least=1, most=1024)
+# A transfer occupies a thread from beginning to end, so there are many; and each may hold a
+# database connection, of which PostgreSQL has 100 unless told otherwise.
+threads = env.integer("REGISTRY_THREADS", max(64 // workers, 4), least=1, most=1024)
 worker_connections = 1000
 # Loaded once and forked: the workers share the memory of the code.
 preload_app = True

@@ -61,9 +61,7 @@ class Body:
             except Exception as error:  # each server has exceptions of its own for bad framing
                 if watch.is_overdue:
                     raise _too_slow() from error
-                raise SizeInvalid(
-                    "the body broke off or is misframed: send it anew"
-                ) from error
+                raise SizeInvalid("the body broke off or is misframed: send it anew") from error
         if watch.is_overdue:
             raise _too_slow()
         return chunk
