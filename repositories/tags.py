@@ -56,7 +56,8 @@ def delete(*, principal: Principal, repository: str, name: str) -> None:
     Raises ManifestUnknown, NameUnknown.
     """
     with transaction.atomic():
-        tag = Tag.objects.filter(repository__name=repository, name=name).first()
+        found = Tag.objects.select_for_update(of=("self",))
+        tag = found.filter(repository__name=repository, name=name).first()
         if tag is None:
             if not Repository.objects.filter(name=repository).exists():
                 raise name_unknown(repository)

@@ -6,6 +6,7 @@ UTF-16, a byte order mark, NaN, duplicate keys and lone surrogates. Each of thes
 
 import json
 import math
+from collections import Counter
 from threading import BoundedSemaphore
 from typing import NoReturn
 
@@ -59,8 +60,7 @@ def _parse(document: bytes) -> object:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise StrictJSONError(f"the key {twice[:100]!r} stands twice in one object")
     return result
 
@@ -86,7 +86,7 @@ def _check_depth(value: object) -> None:
     level, depth = [value], 0
     while level:
         depth += 1
-        if depth > MAX_DEPTH + 1:
+        if depth > MAX_DEPTH:
             raise StrictJSONError(f"it is nested deeper than {MAX_DEPTH} levels")
         level = [
             child
