@@ -39,5 +39,6 @@ loglevel = env.choice(
     "REGISTRY_LOG_LEVEL", "warning", ("error", "warn", "warning", "info", "debug")
 )
 loglevel = {"warn": "warning"}.get(loglevel, loglevel)
+logger_class = "registry_site.server_log.ServerLogger"
 accesslog = None if env.flag("REGISTRY_LOG_ACCESSLOG_DISABLED", default=True) else "-"
 control_socket_disable = True

@@ -13,5 +13,5 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("admin/", admin.site.urls),
     # Everything under /v2 is the specification's, so that nothing there is ever answered in HTML.
-    re_path(r"^v2(?:/.*)?$", mount.view),
+    re_path(r"^v2(?:/|\Z)", mount.view),
 ]

@@ -24,6 +24,7 @@ from repositories.oci.errors import (
     BlobUploadUnknown,
     DigestInvalid,
     RangeInvalid,
+    SizeInvalid,
     TooManyRequests,
 )
 from repositories.storage import storage
@@ -31,6 +32,7 @@ from repositories.storage.base import UploadBusy, UploadGone, UploadWriter
 
 MAX_OPEN_PER_REPOSITORY = 1000
 MAX_OPEN_PER_USER = 100
+_QUICK_BYTES = 1024 * 1024
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,12 @@ class Chunk:
     content: Iterable[bytes]
     start: int | None = None
     end: int | None = None
+    length: int | None = None  # in bytes, where the request says it
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether it will be here so soon that the database connection may wait for it."""
+        return self.length is not None and self.length <= _QUICK_BYTES
 
 
 def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) -> Session:
@@ -97,7 +105,7 @@ def append(*, repository: str, upload: str, chunk: Chunk) -> Session:
     raises.
     """
     row = _find(repository, upload)
-    with _writing(row) as writer:
+    with _writing(row, chunk) as writer:
         _receive(writer, chunk, upload)
         return Session(upload, repository, writer.size)
 
@@ -109,7 +117,7 @@ def finish(*, repository: str, upload: str, digest: Digest, chunk: Chunk) -> Non
     DigestInvalid, and what `append` raises.
     """
     row = _find(repository, upload)
-    with _writing(row) as writer:
+    with _writing(row, chunk) as writer:
         _receive(writer, chunk, upload)
         try:
             _verify(writer, digest)
@@ -120,18 +128,25 @@ def finish(*, repository: str, upload: str, digest: Digest, chunk: Chunk) -> Non
 
 
 def push_whole(
-    *, principal: Principal, repository: str, digest: Digest, content: Iterable[bytes]
+    *,
+    principal: Principal,
+    repository: str,
+    digest: Digest,
+    content: Iterable[bytes],
+    length: int | None = None,
 ) -> None:
     """Take a blob in one request (end-4b).
 
     Raises DigestInvalid, OSError, and what reading raises.
     """
     repository_id = repository_for_push(principal=principal, name=repository)
-    database.release()
+    chunk = Chunk(content, length=length)
+    if not chunk.is_quick:
+        database.release()
     upload = str(uuid.uuid4())
     try:
         with storage().write_upload(upload, digest.algorithm) as writer:
-            _receive(writer, Chunk(content), upload)
+            _receive(writer, chunk, upload)
             _verify(writer, digest)
             _publish(writer, digest, lambda: repository_id)
     finally:
@@ -169,9 +184,10 @@ def _upload_unknown(upload: str) -> BlobUploadUnknown:
 
 
 @contextmanager
-def _writing(row: Upload) -> Iterator[UploadWriter]:
+def _writing(row: Upload, chunk: Chunk) -> Iterator[UploadWriter]:
     upload = str(row.id)
-    database.release()
+    if not chunk.is_quick:
+        database.release()
     try:
         with storage().write_upload(upload, row.algorithm) as writer:
             yield writer
@@ -193,9 +209,20 @@ def _receive(writer: UploadWriter, chunk: Chunk, upload: str) -> None:
         )
     try:
         for piece in chunk.content:
+            if chunk.end is not None and writer.size + len(piece) > chunk.end + 1:
+                raise _wrong_length(chunk, "more")
             writer.write(piece)
     finally:
         writer.sync()
+    if chunk.end is not None and writer.size != chunk.end + 1:
+        raise _wrong_length(chunk, "fewer")
+
+
+def _wrong_length(chunk: Chunk, how: str) -> SizeInvalid:
+    return SizeInvalid(
+        f"{how} bytes came than the Content-Range {chunk.start}-{chunk.end} has: ask for the "
+        "upload's status and go on from there"
+    )
 
 
 def _verify(writer: UploadWriter, digest: Digest) -> None:

@@ -46,6 +46,7 @@ def get(request: Request, name: str, digest: str) -> Response:
         offset, length, status = part.start, part.end - part.start + 1, 206
         headers["Content-Range"] = f"bytes {part.start}-{part.end}/{blob.size}"
     if request.method == "HEAD":
+        _check_stored(name, blob)
         return Response(status, {**headers, "Content-Length": str(length)})
     return Response(status, headers, _open(name, blob, offset, length))
 
@@ -58,15 +59,21 @@ def _range(request: Request, digest: str) -> str | None:
     return request.header("Range")
 
 
+def _check_stored(name: str, blob: blobs.FoundBlob) -> None:
+    """A client asks by HEAD before it pushes: told of a loss, it pushes again and heals it."""
+    try:
+        is_whole = storage().blob_size(blob.digest) == blob.size
+    except BlobMissing:
+        is_whole = False
+    if not is_whole:
+        raise _lost(name, blob)
+
+
 def _open(name: str, blob: blobs.FoundBlob, offset: int, length: int) -> bytes | FilePart:
     try:
         file = storage().open_blob(blob.digest)
     except BlobMissing as error:
-        logger.error("the file of blob %s, which %s links, is missing", blob.digest, name)
-        raise BlobUnknown(
-            "the bytes of this blob are lost: push it again to heal every image that uses it",
-            detail={"digest": str(blob.digest)},
-        ) from error
+        raise _lost(name, blob) from error
     if length > SMALL:
         if length > LARGE:
             database.release()
@@ -74,6 +81,14 @@ def _open(name: str, blob: blobs.FoundBlob, offset: int, length: int) -> bytes |
     with file:
         file.seek(offset)
         return file.read(length)
+
+
+def _lost(name: str, blob: blobs.FoundBlob) -> BlobUnknown:
+    logger.error("the file of blob %s, which %s links, is missing or cut", blob.digest, name)
+    return BlobUnknown(
+        "the bytes of this blob are lost: push it again to heal every image that uses it",
+        detail={"digest": str(blob.digest)},
+    )
 
 
 def delete(request: Request, name: str, digest: str) -> Response:

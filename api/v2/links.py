@@ -14,8 +14,10 @@ from django.conf import settings
 
 from api.v2.request import Request
 
-# What may stand in Host (RFC 3986, section 3.2.2), without what could break out of a header.
-_AUTHORITY = re.compile(r"[A-Za-z0-9._~%!$&'()*+,;=\[\]:-]{1,255}", re.ASCII)
+# What may stand in Host (RFC 3986, section 3.2): a name or an address, and a port.
+_AUTHORITY = re.compile(
+    r"(?:[A-Za-z0-9._~-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?", re.ASCII
+)
 _FORWARDED = re.compile(
     r"(?:^|[;,\s])(host|proto)=(?:\"([^\"]*)\"|([^;,\s]*))", re.ASCII | re.IGNORECASE
 )

@@ -88,6 +88,9 @@ def view(http_request: HttpRequest) -> HttpResponseBase:
     body = response.body
     if isinstance(body, bytes):
         content = b"" if request.method == "HEAD" else body
-        return HttpResponse(content, status=response.status, headers=headers)
+        http_response = HttpResponse(content, status=response.status, headers=headers)
+        if "Content-Type" not in headers:
+            del http_response["Content-Type"]  # Django's own guess is text/html
+        return http_response
     body.file.seek(body.offset)
     return FileResponse(_Pieces(body), status=response.status, headers=headers)

@@ -28,7 +28,11 @@ def post(request: Request, name: str) -> Response:
     elif request.query.get("digest"):
         digest = _digest(request)
         uploads.push_whole(
-            principal=request.principal, repository=name, digest=digest, content=request.body
+            principal=request.principal,
+            repository=name,
+            digest=digest,
+            content=request.body,
+            length=request.body.length,
         )
         return _created(request, name, digest)
     session = uploads.start(
@@ -81,7 +85,7 @@ def _chunk(request: Request) -> Chunk:
     """
     header = request.header("Content-Range")
     if not header:
-        return Chunk(request.body)
+        return Chunk(request.body, length=request.body.length)
     match = _CONTENT_RANGE.fullmatch(header.strip())
     if match is None:
         raise BlobUploadInvalid(
@@ -96,7 +100,7 @@ def _chunk(request: Request) -> Chunk:
             f"Content-Range announces {end - start + 1} bytes and Content-Length {length}; "
             "make them equal"
         )
-    return Chunk(request.body, start, end)
+    return Chunk(request.body, start, end, length)
 
 
 def _accepted(request: Request, session: Session) -> Response:

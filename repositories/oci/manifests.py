@@ -18,13 +18,13 @@ MAX_REFERENCES = 1000
 MAX_SIZE = 2**63 - 1
 
 # A key that differs from one of these only in case is read as that key by some JSON libraries
-# (Go's among them) and not by others (CVE-2021-41190).
+# (Go's among them, which fold all of Unicode) and not by others (CVE-2021-41190).
 _MANIFEST_KEYS = (
     "schemaVersion mediaType artifactType config layers manifests subject annotations fsLayers"
 )
 _DESCRIPTOR_KEYS = "mediaType digest size urls annotations data artifactType platform"
 _KNOWN = {
-    name: {key.lower(): key for key in keys.split()}
+    name: {key.casefold(): key for key in keys.split()}
     for name, keys in (("manifest", _MANIFEST_KEYS), ("descriptor", _DESCRIPTOR_KEYS))
 }
 
@@ -108,9 +108,9 @@ def parse(payload: bytes, content_type: str = "") -> ParsedManifest:
 def _refuse_variants(document: Mapping[str, object], kind: str) -> None:
     known = _KNOWN[kind]
     for key in document:
-        if known.get(key.lower(), key) != key:
+        if known.get(key.casefold(), key) != key:
             raise ManifestInvalid(
-                f"the {kind} has the key {key[:100]!r}; write it {known[key.lower()]!r}"
+                f"the {kind} has the key {key[:100]!r}; write it {known[key.casefold()]!r}"
             )
 
 
@@ -196,7 +196,9 @@ def _artifact_type(document: Mapping[str, object], config: Descriptor | None) ->
 
 
 def _annotations(document: Mapping[str, object]) -> Mapping[str, str]:
-    annotations = document.get("annotations") or {}
+    annotations = document.get("annotations")
+    if annotations is None:
+        return {}
     if not isinstance(annotations, dict) or not all(
         isinstance(value, str) for value in annotations.values()
     ):

@@ -1,0 +1,119 @@
+"""A Docker engine of its own, which shares nothing with one that this machine may run already."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.interop.hello import hello_context
+from tests.interop.tools import Client, find_program, missing
+from tests.live import wait_for
+
+START_SECONDS = 60.0
+# No bridge, no packet filter rules: the containers need no network, and the machine keeps its own.
+QUIET = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--log-level=warn")
+
+
+class Engine:
+    """dockerd on a socket of its own; `engine.docker(…)` runs the command line client against it.
+
+    The containerd that it starts below itself is a registry client too: `engine.ctr(…)`.
+    """
+
+    def __init__(self) -> None:
+        if os.geteuid() != 0:
+            missing("dockerd needs root")
+        program = find_program("dockerd")
+        # /tmp by name: the sockets below must stay under 107 bytes.
+        self._folder = Path(tempfile.mkdtemp(prefix="berth-dk-", dir="/tmp"))
+        self._socket = f"unix://{self._folder}/d.sock"
+        self._log = self._folder / "log"
+        self.docker = self.client("home")
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    str(program),
+                    f"--data-root={self._folder}/data",
+                    f"--exec-root={self._folder}/exec",
+                    f"--pidfile={self._folder}/pid",
+                    f"--host={self._socket}",
+                    *QUIET,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            wait_for(self._answers, seconds=START_SECONDS, what="dockerd")
+        except BaseException as error:
+            error.add_note(self._log.read_text(errors="replace")[-5000:])
+            self.stop()
+            raise
+
+    def client(self, home: str) -> Client:
+        """Another user of the engine, with credentials of their own."""
+        # BuildKit's client is a plugin that Debian lacks; the builder inside the engine will do.
+        settings = {"DOCKER_HOST": self._socket, "DOCKER_BUILDKIT": "0"}
+        return Client("docker", self._folder / home, env=settings)
+
+    def ctr(self) -> Client:
+        """containerd's own command line client, with a namespace of its own."""
+        address = f"--address={self._folder}/exec/containerd/containerd.sock"
+        return Client("ctr", self._folder / "ctr", always=(address, "--namespace=interop"))
+
+    def build_hello(self, tag: str, **extra: bytes) -> str:
+        """Build an image of a static C program, and files beside it; returns its id."""
+        folder = hello_context(Path(tempfile.mkdtemp(dir=self._folder)), **extra)
+        self.docker("build", "--network", "none", "--tag", tag, folder)
+        return self.image_id(tag)
+
+    def image_id(self, image: str) -> str:
+        """The engine's id of an image."""
+        return self.docker("image", "inspect", "--format", "{{.Id}}", image).strip()
+
+    def layers(self, image: str) -> str:
+        """The digests of an image's uncompressed layers, as the engine computed them."""
+        return self.docker("image", "inspect", "--format", "{{json .RootFS.Layers}}", image)
+
+    def run(self, image: str) -> str:
+        """What a container of the image prints."""
+        return self.docker("run", "--rm", "--network", "none", image)
+
+    def push(self, image: str) -> str:
+        """Push; returns what was printed, which names the digest."""
+        return self.docker("push", image)
+
+    def forget(self, *images: str) -> None:
+        """Remove images and whatever the builder keeps of them."""
+        self.docker("image", "remove", "--force", *images)
+        self.docker("image", "prune", "--all", "--force")
+
+    def stop(self) -> None:
+        """Stop the engine and remove everything it stored."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for line in reversed(Path("/proc/mounts").read_text().splitlines()):
+            mounted = line.split()[1]
+            if mounted.startswith(f"{self._folder}/"):
+                subprocess.run(["umount", "--lazy", mounted], check=False)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _answers(self) -> bool:
+        if self._process.poll() is not None:
+            raise RuntimeError(f"dockerd exited with {self._process.returncode}")
+        return (self._folder / "d.sock").exists() and "Server" in self._version()
+
+    def _version(self) -> str:
+        command = [str(find_program("docker")), "version"]
+        done = subprocess.run(
+            command, env=self.docker.env, capture_output=True, text=True, check=False
+        )
+        return done.stdout
