@@ -66,6 +66,8 @@ def publish(*, repository_id: int, digest: Digest, writer: UploadWriter) -> bool
     is_new = _stored_size(digest) != writer.size
     if is_new:
         writer.publish(digest)
+    else:
+        storage().confirm(digest)
     link(repository_id=repository_id, blob_id=blob.id)
     return is_new
 

@@ -7,7 +7,7 @@ outside of any transaction and without a database connection (invariant I6).
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -70,9 +70,9 @@ def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) 
     validate_algorithm(algorithm)
     repository_id = repository_for_push(principal=principal, name=repository)
     _check_limits(principal, repository_id)
-    upload = Upload.objects.create(
-        repository_id=repository_id, user=principal.user, algorithm=algorithm
-    )
+    upload = Upload(repository_id=repository_id, user=principal.user, algorithm=algorithm)
+    storage().create_upload(str(upload.id))
+    upload.save(force_insert=True)
     return Session(str(upload.id), repository)
 
 
@@ -93,8 +93,11 @@ def _check_limits(principal: Principal, repository_id: int) -> None:
 
 def status(*, repository: str, upload: str) -> Session:
     """How far a session has come (end-13). Raises BlobUploadUnknown."""
-    row = _find(repository, upload)
-    return Session(upload, repository, storage().upload_size(str(row.id)))
+    _find(repository, upload)
+    try:
+        return Session(upload, repository, storage().upload_size(upload))
+    except UploadGone as error:
+        raise _upload_unknown(upload) from error
 
 
 def append(*, repository: str, upload: str, chunk: Chunk) -> Session:
@@ -144,6 +147,7 @@ def push_whole(
     if not chunk.is_quick:
         database.release()
     upload = str(uuid.uuid4())
+    storage().create_upload(upload)
     try:
         with storage().write_upload(upload, digest.algorithm) as writer:
             _receive(writer, chunk, upload)
@@ -173,7 +177,25 @@ def _find(repository: str, upload: str) -> Upload:
     )
     if row is None:
         raise _upload_unknown(upload)
+    try:
+        storage().upload_size(upload)
+    except UploadGone:
+        _begin_anew(row)
     return row
+
+
+def _begin_anew(row: Upload) -> None:
+    """Give a session that has lost its bytes an empty file. Raises BlobUploadUnknown.
+
+    Its server was killed after it had moved the file to where blobs are and before it could commit,
+    or a sync failed. Where another request is just publishing it, that one holds the row: we wait,
+    and find the session closed.
+    """
+    with transaction.atomic():
+        if not list(Upload.objects.select_for_update().filter(id=row.id)):
+            raise _upload_unknown(str(row.id))
+        with suppress(FileExistsError):
+            storage().create_upload(str(row.id))
 
 
 def _upload_unknown(upload: str) -> BlobUploadUnknown:

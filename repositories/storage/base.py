@@ -29,7 +29,7 @@ class UploadBusy(Exception):
 
 
 class UploadGone(Exception):
-    """The upload was finished or cancelled while the caller waited for it."""
+    """There is no such upload: it was finished or cancelled, perhaps while the caller waited."""
 
 
 class StoredUpload(NamedTuple):
@@ -54,7 +54,11 @@ class UploadWriter(ABC):
 
     @abstractmethod
     def sync(self) -> None:
-        """Make all that was written durable. Raises OSError."""
+        """Make all that was written durable.
+
+        Raises OSError, and the upload is gone then: after a failed sync nobody knows which bytes
+        are on the disk, and the next one would claim success (Linux marks the pages clean).
+        """
 
     @abstractmethod
     def digest(self, algorithm: str) -> Digest:
@@ -76,10 +80,14 @@ class Storage(ABC):
     """See the module docstring."""
 
     @abstractmethod
+    def create_upload(self, upload: str) -> None:
+        """Make a new, empty upload. Raises OSError, FileExistsError when there is one."""
+
+    @abstractmethod
     def write_upload(
         self, upload: str, algorithm: str = CANONICAL
     ) -> AbstractContextManager[UploadWriter]:
-        """Open the upload for appending, making it when it is new.
+        """Open the upload for appending. It is never made here: a finished one would come back.
 
         `algorithm` is the one that its digest will be asked for in: hashing while the bytes come
         saves reading them again. Raises UploadBusy, UploadGone, OSError.
@@ -87,7 +95,7 @@ class Storage(ABC):
 
     @abstractmethod
     def upload_size(self, upload: str) -> int:
-        """Bytes that the upload holds; 0 when nothing has been written."""
+        """Bytes that the upload holds. Raises UploadGone."""
 
     @abstractmethod
     def delete_upload(self, upload: str) -> None:
@@ -104,6 +112,13 @@ class Storage(ABC):
     @abstractmethod
     def blob_size(self, digest: Digest) -> int:
         """Bytes that the blob holds. Raises BlobMissing."""
+
+    @abstractmethod
+    def confirm(self, digest: Digest) -> None:
+        """Make sure that a blob which is there would survive a power cut.
+
+        Whoever published it may have been killed before they had made sure. Raises OSError.
+        """
 
     @abstractmethod
     def internal_path(self, digest: Digest) -> str:

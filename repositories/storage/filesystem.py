@@ -48,6 +48,7 @@ class FilesystemStorage(Storage):
         self.blobs = self.root / "docker" / "registry" / "v2" / "blobs"
         self._uploads = self.root / "berth" / "uploads"
         self.hashes = HashMemory()
+        self._durable: set[Path] = set()
 
     def blob_path(self, digest: Digest) -> Path:
         """Where the blob is or would be."""
@@ -59,7 +60,10 @@ class FilesystemStorage(Storage):
     @contextmanager
     def write_upload(self, upload: str, algorithm: str = CANONICAL) -> Iterator[UploadWriter]:
         path = self.upload_path(upload)
-        descriptor = self._open_upload(path)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise UploadGone(upload) from error
         try:
             _lock(descriptor, upload)
             if not _is_at(descriptor, path):
@@ -72,19 +76,16 @@ class FilesystemStorage(Storage):
         finally:
             os.close(descriptor)
 
-    def _open_upload(self, path: Path) -> int:
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        try:
-            return os.open(path, flags, 0o644)
-        except FileNotFoundError:
-            make_durable_folder(self._uploads)
-            return os.open(path, flags, 0o644)
+    def create_upload(self, upload: str) -> None:
+        self.make_durable(self._uploads)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        os.close(os.open(self.upload_path(upload), flags, 0o644))
 
     def upload_size(self, upload: str) -> int:
         try:
             return self.upload_path(upload).stat().st_size
-        except FileNotFoundError:
-            return 0
+        except FileNotFoundError as error:
+            raise UploadGone(upload) from error
 
     def delete_upload(self, upload: str) -> None:
         self.hashes.forget(upload)
@@ -109,6 +110,28 @@ class FilesystemStorage(Storage):
             return self.blob_path(digest).stat().st_size
         except FileNotFoundError as error:
             raise BlobMissing(str(digest)) from error
+
+    def confirm(self, digest: Digest) -> None:
+        folder = self.blob_path(digest).parent
+        self.make_durable(folder.parent)
+        sync_folder(folder.parent)
+        sync_folder(folder)
+
+    def make_durable(self, folder: Path) -> None:
+        """Make `folder` and what is missing above it, so that a power cut takes nothing back.
+
+        A folder that is there may be the work of a process that was killed before it was synced,
+        so each process makes sure once.
+        """
+        if folder in self._durable:
+            return
+        if folder == self.root:
+            folder.mkdir(parents=True, exist_ok=True)
+        else:
+            self.make_durable(folder.parent)
+            folder.mkdir(exist_ok=True)
+            sync_folder(folder.parent)
+        self._durable.add(folder)
 
     def internal_path(self, digest: Digest) -> str:
         return str(self.blob_path(digest).relative_to(self.root))
@@ -165,9 +188,14 @@ class _FileWriter(UploadWriter):
             self._stream.update(chunk)
 
     def sync(self) -> None:
-        if self._dirty:
+        if not self._dirty:
+            return
+        try:
             os.fsync(self._descriptor)
-            self._dirty = False
+        except OSError:
+            self.discard()
+            raise
+        self._dirty = False
 
     def digest(self, algorithm: str) -> Digest:
         if self._stream is None or self._stream.algorithm != algorithm:
@@ -187,9 +215,10 @@ class _FileWriter(UploadWriter):
     def publish(self, digest: Digest) -> None:
         self.sync()
         target = self._storage.blob_path(digest)
-        make_durable_folder(target.parent)
+        target.parent.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(exist_ok=True)
         os.replace(self._storage.upload_path(self._upload), target)
-        sync_folder(target.parent)
+        self._storage.confirm(digest)
         self._stream = None
 
     def discard(self) -> None:
@@ -223,16 +252,6 @@ def _lock(descriptor: int, upload: str) -> None:
             time.sleep(0.02)
         else:
             return
-
-
-def make_durable_folder(folder: Path) -> None:
-    """Make `folder` and what is missing above it, so that a power cut does not take them back."""
-    if folder.is_dir():
-        return
-    make_durable_folder(folder.parent)
-    with suppress(FileExistsError):
-        folder.mkdir()
-    sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""The vocabulary: grammar, digests, manifests, errors. No database in any of these."""

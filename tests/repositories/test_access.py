@@ -1,0 +1,246 @@
+"""Who may do what: every role, every visibility, every setting; and what a refusal gives away."""
+
+import pytest
+from pytest_django import Settings
+
+from accounts.models import Membership, Team, User
+from repositories import access
+from repositories.access import Action, Principal
+from repositories.models import Repository
+from repositories.oci.errors import Denied, NameUnknown, OCIError, Unauthorized
+
+pytestmark = pytest.mark.django_db
+
+NAME = "payments/app"
+VISIBILITIES = ["missing", "private", "internal", "public"]
+SETTINGS = ["none", "pull", "push", "open"]
+
+NOTHING: set[str] = set()
+PULL = {"pull"}
+PUSH = {"pull", "push"}
+ALL = {"pull", "push", "delete"}
+
+# What everybody who is signed in may do to a repository of the team, whatever the settings say.
+SIGNED_IN = {
+    "stranger": {"missing": NOTHING, "private": NOTHING, "internal": PULL, "public": PULL},
+    "reader": dict.fromkeys(VISIBILITIES, PULL),
+    "writer": dict.fromkeys(VISIBILITIES, PUSH),
+    "maintainer": dict.fromkeys(VISIBILITIES, ALL),
+    "owner": dict.fromkeys(VISIBILITIES, ALL),
+    "administrator": dict.fromkeys(VISIBILITIES, ALL),
+}
+# And who is not, by REGISTRY_ANONYMOUS_ACCESS.
+NOBODY = {
+    "none": dict.fromkeys(VISIBILITIES, NOTHING),
+    "pull": {"missing": NOTHING, "private": NOTHING, "internal": NOTHING, "public": PULL},
+    "push": {"missing": PUSH, "private": NOTHING, "internal": NOTHING, "public": PUSH},
+}
+OPEN = dict.fromkeys(VISIBILITIES, ALL)
+
+
+@pytest.fixture
+def owner(team: Team) -> Principal:
+    user = User.objects.create_user("owner", password="owner-password")
+    Membership.objects.create(team=team, user=user, role=Membership.Role.OWNER)
+    return Principal(user)
+
+
+def configure(settings: Settings, setting: str) -> None:
+    settings.OPEN_ACCESS = setting == "open"
+    settings.ANONYMOUS_ACCESS = "none" if setting == "open" else setting
+
+
+def expectation(role: str, setting: str) -> dict[str, set[str]]:
+    if setting == "open":
+        return OPEN
+    return NOBODY[setting] if role == "nobody" else SIGNED_IN[role]
+
+
+def refusal(principal: Principal, action: Action, name: str) -> OCIError:
+    with pytest.raises(OCIError) as caught:
+        access.require(principal=principal, action=action, name=name)
+    return caught.value
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("visibility", VISIBILITIES)
+@pytest.mark.parametrize("role", ["nobody", *SIGNED_IN])
+def test_who_may_do_what(
+    role: str,
+    visibility: str,
+    setting: str,
+    team: Team,
+    settings: Settings,
+    request: pytest.FixtureRequest,
+) -> None:
+    principal: Principal = request.getfixturevalue(role)
+    if visibility != "missing":
+        Repository.objects.create(name=NAME, team=team, visibility=visibility)
+    configure(settings, setting)
+    expected = expectation(role, setting)[visibility]
+
+    assert access.allowed(principal=principal, name=NAME) == expected
+    for action in Action:
+        if action in expected:
+            access.require(principal=principal, action=action, name=NAME)
+        else:
+            error = refusal(principal, action, NAME)
+            signed_in = NameUnknown if action is Action.PULL else Denied
+            assert type(error) is (Unauthorized if role == "nobody" else signed_in)
+
+
+@pytest.mark.parametrize("setting", ["none", "pull"])
+@pytest.mark.parametrize("role", ["nobody", "stranger"])
+@pytest.mark.parametrize("action", Action)
+def test_a_private_repository_is_refused_in_the_very_words_of_a_missing_one(
+    action: Action,
+    role: str,
+    setting: str,
+    team: Team,
+    settings: Settings,
+    request: pytest.FixtureRequest,
+) -> None:
+    """I3."""
+    principal: Principal = request.getfixturevalue(role)
+    Repository.objects.create(name="payments/secret", team=team)
+    configure(settings, setting)
+    private = refusal(principal, action, "payments/secret")
+    missing = refusal(principal, action, "payments/absent")
+
+    assert type(private) is type(missing)
+    assert private.message == missing.message
+    assert str(private.detail).replace("secret", "absent") == str(missing.detail)
+    assert private.headers == missing.headers
+
+
+def test_a_signed_in_user_owns_the_namespace_of_their_name(stranger: Principal) -> None:
+    assert access.allowed(principal=stranger, name="stranger/anything/at/all") == ALL
+
+
+@pytest.mark.parametrize("name", ["stranger", "strangers/x", "stranger-x/y", "library/stranger"])
+def test_a_name_that_only_looks_like_it_is_nobodys_namespace(
+    name: str, stranger: Principal
+) -> None:
+    assert access.allowed(principal=stranger, name=name) == NOTHING
+
+
+def test_others_are_strangers_in_a_personal_namespace(writer: Principal) -> None:
+    assert access.allowed(principal=writer, name="stranger/app") == NOTHING
+
+
+def test_a_role_counts_in_its_own_team_only(maintainer: Principal) -> None:
+    Team.objects.create(name="marketing")
+
+    assert access.allowed(principal=maintainer, name="marketing/app") == NOTHING
+    assert access.allowed(principal=maintainer, name="library/app") == NOTHING
+
+
+def test_a_name_without_a_slash_belongs_to_the_default_team(stranger: Principal) -> None:
+    team = Team.objects.create(name="library")
+    assert stranger.user is not None
+    Membership.objects.create(team=team, user=stranger.user, role=Membership.Role.WRITER)
+
+    assert access.allowed(principal=stranger, name="hello-world") == PUSH
+
+
+@pytest.mark.parametrize(
+    ("setting", "is_welcome"), [("none", False), ("pull", True), ("push", True), ("open", True)]
+)
+def test_nobody_is_welcome_only_where_anonymous_access_is_on(
+    setting: str, is_welcome: bool, nobody: Principal, settings: Settings
+) -> None:
+    configure(settings, setting)
+    if is_welcome:
+        access.require_presence(nobody)
+    else:
+        with pytest.raises(Unauthorized):
+            access.require_presence(nobody)
+
+
+def test_everybody_who_is_signed_in_is_welcome(stranger: Principal) -> None:
+    access.require_presence(stranger)
+
+
+@pytest.fixture
+def shop(team: Team) -> None:
+    """One repository of each visibility in the team, and one elsewhere."""
+    elsewhere = Team.objects.create(name="marketing")
+    for visibility in VISIBILITIES[1:]:
+        name = f"payments/{visibility}"
+        Repository.objects.create(name=name, team=team, visibility=visibility)
+    Repository.objects.create(name="marketing/private", team=elsewhere)
+
+
+EVERYTHING = {"payments/private", "payments/internal", "payments/public", "marketing/private"}
+IN_TEAM = EVERYTHING - {"marketing/private"}
+VISIBLE = [
+    ("nobody", "none", set()),
+    ("nobody", "pull", {"payments/public"}),
+    ("nobody", "push", {"payments/public"}),
+    ("nobody", "open", EVERYTHING),
+    ("stranger", "none", {"payments/internal", "payments/public"}),
+    ("stranger", "push", {"payments/internal", "payments/public"}),
+    ("stranger", "open", EVERYTHING),
+    ("reader", "none", IN_TEAM),
+    ("writer", "none", IN_TEAM),
+    ("maintainer", "none", IN_TEAM),
+    ("administrator", "none", EVERYTHING),
+]
+
+
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(("role", "setting", "names"), VISIBLE)
+def test_visible_is_what_may_be_pulled(
+    role: str,
+    setting: str,
+    names: set[str],
+    settings: Settings,
+    request: pytest.FixtureRequest,
+) -> None:
+    principal: Principal = request.getfixturevalue(role)
+    configure(settings, setting)
+    visible = set(access.visible_to(principal).values_list("name", flat=True))
+
+    assert visible == names
+    assert visible == {
+        name for name in EVERYTHING if Action.PULL in access.allowed(principal=principal, name=name)
+    }
+
+
+def test_a_repository_is_visible_once_however_often_it_may_be_seen(
+    writer: Principal, team: Team
+) -> None:
+    other = User.objects.create_user("other")
+    Membership.objects.create(team=team, user=other, role=Membership.Role.READER)
+    Repository.objects.create(name=NAME, team=team, visibility="public")
+
+    assert access.visible_to(writer).count() == 1
+
+
+def test_the_repositories_of_ones_own_namespace_are_visible(stranger: Principal) -> None:
+    access.repository_for_push(principal=stranger, name="stranger/app")
+
+    assert [found.name for found in access.visible_to(stranger)] == ["stranger/app"]
+
+
+def test_the_first_push_makes_a_private_repository_and_its_team(stranger: Principal) -> None:
+    id = access.repository_for_push(principal=stranger, name="stranger/group/app")
+    repository = Repository.objects.get()
+
+    assert repository.pk == id
+    assert (repository.name, repository.team.name) == ("stranger/group/app", "stranger")
+    assert repository.visibility == Repository.Visibility.PRIVATE
+
+
+def test_what_nobody_in_particular_pushes_is_public(nobody: Principal) -> None:
+    access.repository_for_push(principal=nobody, name="hello-world")
+    repository = Repository.objects.get()
+
+    assert (repository.team.name, repository.visibility) == ("library", "public")
+
+
+def test_a_later_push_finds_the_repository_as_it_is(writer: Principal, team: Team) -> None:
+    found = Repository.objects.create(name=NAME, team=team, visibility="internal")
+
+    assert access.repository_for_push(principal=writer, name=NAME) == found.pk
+    assert Repository.objects.get().visibility == "internal"

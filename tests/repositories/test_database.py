@@ -1,0 +1,74 @@
+"""The helpers around the database."""
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from repositories import database
+from repositories.models import Repository
+from repositories.oci.digests import Digest
+
+
+def test_a_transaction_that_conflicts_is_run_once_more() -> None:
+    calls: list[tuple[int, str]] = []
+
+    @database.once_more_on_conflict
+    def work(number: int, *, text: str) -> str:
+        calls.append((number, text))
+        if len(calls) == 1:
+            raise IntegrityError
+        return "done"
+
+    assert work(1, text="x") == "done"
+    assert calls == [(1, "x")] * 2
+
+
+def test_a_transaction_that_conflicts_twice_fails() -> None:
+    calls: list[int] = []
+
+    @database.once_more_on_conflict
+    def work() -> None:
+        calls.append(1)
+        raise IntegrityError
+
+    with pytest.raises(IntegrityError):
+        work()
+    assert len(calls) == 2
+
+
+def test_no_other_error_is_a_conflict() -> None:
+    calls: list[int] = []
+
+    @database.once_more_on_conflict
+    def work() -> None:
+        calls.append(1)
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        work()
+    assert len(calls) == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("digits", ["0" * 64, "7f" * 32, "80" * 32, "f" * 64])
+def test_every_digest_can_be_locked(digits: str) -> None:
+    """The key of a lock is a signed number of 64 bits, and the digest is not."""
+    with transaction.atomic():
+        database.lock_digest(Digest("sha256", digits))
+        database.lock_digest(Digest("sha512", digits * 2))
+
+
+@pytest.mark.django_db
+def test_within_a_transaction_the_connection_is_kept() -> None:
+    with transaction.atomic():
+        assert not Repository.objects.exists()
+        database.release()
+        assert connection.connection is not None
+        assert not Repository.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_was_released_comes_back_by_itself() -> None:
+    assert not Repository.objects.exists()
+    database.release()
+    assert (connection.connection is None) == (connection.vendor == "postgresql")
+    assert not Repository.objects.exists()

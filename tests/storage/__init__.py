@@ -1,0 +1,1 @@
+"""Storage drivers: one contract, and what is particular to each."""
