@@ -14,12 +14,14 @@ def take_data_folder(argv: list[str]) -> list[str]:
     rest: list[str] = []
     words = iter(argv)
     for word in words:
-        if word == "--data":
-            os.environ["REGISTRY_DATA"] = next(words, "")
-        elif word.startswith("--data="):
-            os.environ["REGISTRY_DATA"] = word.removeprefix("--data=")
-        else:
+        name, equals, folder = word.partition("=")
+        if name != "--data":
             rest.append(word)
+            continue
+        folder = folder if equals else next(words, "")
+        if not folder or (folder.startswith("-") and not equals):
+            sys.exit("--data needs the name of a folder, such as --data ./var")
+        os.environ["REGISTRY_DATA"] = folder
     return rest
 
 

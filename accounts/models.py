@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from repositories.oci.names import is_component
+from repositories.oci.names import DEFAULT_TEAM, is_component
 
 MAX_NAME_LENGTH = 64
 
@@ -43,7 +43,8 @@ class User(AbstractUser):
     def clean(self) -> None:
         """Raises ValidationError: a new user must not come to own a team's repositories."""
         super().clean()
-        if self._state.adding and Team.objects.filter(name=self.username).exists():
+        is_taken = self.username == DEFAULT_TEAM or Team.objects.filter(name=self.username).exists()
+        if self._state.adding and is_taken:
             raise ValidationError({"username": "A team has that name; choose another."})
 
 

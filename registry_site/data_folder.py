@@ -43,6 +43,8 @@ def secret_key(folder: Path) -> str:
             f"The secret key cannot be kept in {path}: {error.strerror}. "
             "Make the data folder writable, or give SECRET_KEY."
         ) from error
+    except UnicodeDecodeError:
+        key = ""
     if len(key) < 32:
         raise ImproperlyConfigured(f"{path} holds no usable key; delete it to have a new one made.")
     return key

@@ -53,7 +53,7 @@ def integer(name: str, default: int, *, least: int, most: int) -> int:
     value = text(name).strip()
     if not value:
         return default
-    if not re.fullmatch(r"-?[0-9]+", value, re.ASCII) or not least <= int(value) <= most:
+    if not re.fullmatch(r"-?[0-9]{1,18}", value, re.ASCII) or not least <= int(value) <= most:
         raise ImproperlyConfigured(
             f"{name}={value!r} is not a whole number from {least} to {most}; correct it."
         )

@@ -1,6 +1,7 @@
 """`serve`, taken apart: gunicorn as a child, the job loop beside it, and one end for both."""
 
 import ctypes
+import errno
 import ipaddress
 import logging
 import os
@@ -22,6 +23,7 @@ from repositories import job_loop
 _CONFIGURATION = Path(__file__).with_name("gunicorn.conf.py")
 _PR_SET_PDEATHSIG = 1
 _START_SECONDS = 30.0
+_PORT_SECONDS = 3.0
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +61,25 @@ class Address(NamedTuple):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def wait_for_port(address: Address) -> None:
+    """Return when the address can be listened on. Raises OSError: somebody else does.
+
+    A predecessor that was killed may need a moment to let go of it. Without this look, whoever
+    answers at the address would be taken for our own server.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    deadline = time.monotonic() + _PORT_SECONDS
+    while True:
+        try:
+            socket.create_server(address, family=family).close()
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 class Supervisor:

@@ -42,7 +42,14 @@ def _database() -> dict[str, Any]:
         }
     else:
         database["CONN_HEALTH_CHECKS"] = True
-        database.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+        database["OPTIONS"] = {
+            "connect_timeout": 5,
+            # Prepared on their second use: planning the look-ups of a pull took longer than
+            # running them.
+            "server_side_binding": True,
+            "prepare_threshold": 2,
+            **database.get("OPTIONS", {}),
+        }
     return database
 
 

@@ -21,6 +21,14 @@ _STALLED_MILLISECONDS = 120_000
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """`gthread` in all other respects."""
 
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            # While a transfer is waited for, clients whom nobody will answer would go on queueing
+            # at the socket; closed, it sends them to the next server, which may want the port.
+            for listener in self.sockets:
+                listener.close()
+
     def handle(self, conn: Any) -> Any:
         with contextlib.suppress(OSError, AttributeError):
             conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_MILLISECONDS)

@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, call_command
 from rich.console import Console
 
-from registry_site.serving import Address, Supervisor
+from registry_site.serving import Address, Supervisor, wait_for_port
 
 
 class Command(BaseCommand):
@@ -43,6 +43,12 @@ class Command(BaseCommand):
                 f"--open would let everybody who reaches {address} do everything. Bind to "
                 "127.0.0.1, or say that you mean it with REGISTRY_ANONYMOUS_ACCESS=push."
             )
+        try:
+            wait_for_port(address)
+        except OSError as error:
+            raise CommandError(
+                f"{address} cannot be listened on: {error.strerror}. Choose another with --bind."
+            ) from error
         call_command("migrate", interactive=False, verbosity=options["verbosity"] - 1)
         console = Console(soft_wrap=True, highlight=False)
         supervisor = Supervisor(address, is_open=open)

@@ -1,0 +1,1 @@
+"""`/v2/` through both of its doors."""

@@ -1,0 +1,1 @@
+"""The wiring: settings, the data folder, `serve`, health."""
