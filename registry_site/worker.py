@@ -30,8 +30,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
                 listener.close()
 
     def handle(self, conn: Any) -> Any:
-        with contextlib.suppress(OSError, AttributeError):
-            conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_MILLISECONDS)
+        if not conn.initialized:
+            _give_up_stalled(conn.sock)
         seconds = _FIRST_BYTE_SECONDS + slow_clients.HEADER_SECONDS
         with slow_clients.watch_for(conn.sock, seconds) as watch:
             conn.header_watch = watch
@@ -40,3 +40,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def handle_request(self, req: Any, conn: Any) -> Any:
         slow_clients.settle(conn.header_watch)  # the headers are here
         return super().handle_request(req, conn)
+
+
+def _give_up_stalled(connection: socket.socket) -> None:
+    """Have the kernel drop a client that stops reading; a socket file has no such option."""
+    with contextlib.suppress(OSError, AttributeError):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_MILLISECONDS)

@@ -1,0 +1,1 @@
+"""Berth beside other registries, measured in one run. `python -m benchmarks --help`."""

@@ -1,0 +1,157 @@
+"""`python -m benchmarks`: Berth beside other registries, in one run, as a table."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from benchmarks.contenders import (
+    ROOT,
+    Berth,
+    BerthPostgres,
+    Contender,
+    Distribution2,
+    Distribution3,
+    Olareg,
+    Zot,
+)
+from benchmarks.content import SHORT, Scale, make_content
+from benchmarks.references import HashAndWrite, Nginx
+from benchmarks.report import markdown, publish
+from benchmarks.results import Result, describe_machine, load_average, now
+from benchmarks.rows import Row, all_rows, choose
+from benchmarks.runner import Runner, samples
+
+ALL: tuple[type[Contender], ...] = (
+    Berth,
+    BerthPostgres,
+    Distribution3,
+    Distribution2,
+    Zot,
+    Olareg,
+    Nginx,
+    HashAndWrite,
+)
+KEYS = ", ".join(contender.key for contender in ALL)
+RESULTS = Path(__file__).resolve().parent / "results"
+PAGE = ROOT / "docs" / "performance.md"
+DISK = 12 << 30  # what a run may need at once: pushes wait in every contender
+
+
+def arguments(given: Sequence[str] | None) -> argparse.Namespace:
+    """Parse and check the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    add = parser.add_argument
+    add("--rows", type=_rows, default=[], help="keys or groups of rows, separated by commas")
+    add("--contenders", type=_contenders, default=_contenders(""), help=f"some of {KEYS}")
+    add("--rounds", type=int, help="samples of each row for each contender")
+    add("--short", action="store_true", help="a rough picture in 10 minutes")
+    add("--json", action="store_true", help="print JSON instead of Markdown")
+    add("--compare", type=_result, metavar="PREVIOUS.json", help="add ratios to that run")
+    add("--publish", action="store_true", help="put it into docs/ and latest.json")
+    add("--scratch", type=_folder, default=tempfile.gettempdir(), help="a folder on a disk")
+    return parser.parse_args(given)
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _rows(text: str) -> list[str]:
+    rows = all_rows(Scale())
+    known = {row.key for row in rows} | {row.group for row in rows}
+    if unknown := set(_names(text)) - known:
+        raise argparse.ArgumentTypeError(f"no {', '.join(unknown)} in {', '.join(sorted(known))}")
+    return _names(text)
+
+
+def _contenders(text: str) -> list[Contender]:
+    wanted = _names(text)
+    if unknown := set(wanted) - {contender.key for contender in ALL}:
+        raise argparse.ArgumentTypeError(f"no {', '.join(unknown)} in {KEYS}")
+    return [contender() for contender in ALL if not wanted or contender.key in wanted]
+
+
+def _result(text: str) -> Result:
+    try:
+        return Result.from_json(Path(text).read_text())
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir() or shutil.disk_usage(text).free < DISK:
+        raise argparse.ArgumentTypeError(f"{text} is no folder with {DISK >> 30} GiB free")
+    return Path(text)
+
+
+def measure(
+    contenders: list[Contender], rows: Sequence[Row], scale: Scale, result: Result, place: Path
+) -> None:
+    """Run, with a progress bar on standard error."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    text = TextColumn("{task.description}")
+    with Progress(*columns, text, console=Console(stderr=True)) as progress:
+        total = samples(rows, contenders, result.rounds)
+        task = progress.add_task("making content", total=total)
+        content = make_content(scale)
+        runner = Runner(
+            content,
+            result,
+            say=lambda what: progress.update(task, description=what),
+            step=lambda: progress.advance(task),
+        )
+        runner.run(contenders, rows, place)
+    if runner.others:
+        middle, most = statistics.median(runner.others), max(runner.others)
+        result.machine["CPU taken by others"] = f"{middle:.0%} (at most {most:.0%})"
+
+
+def save(result: Result, text: str) -> None:
+    """Keep a result under the time at which it began."""
+    RESULTS.mkdir(exist_ok=True)
+    stem = result.began.replace(":", "-")
+    (RESULTS / f"{stem}.json").write_text(result.to_json())
+    (RESULTS / f"{stem}.md").write_text(text)
+
+
+def run(options: argparse.Namespace, command: str) -> Result:
+    """Measure what was asked for, in a folder that is removed afterwards."""
+    scale = SHORT if options.short else Scale()
+    rows = choose(all_rows(scale), options.rows)
+    scratch = Path(tempfile.mkdtemp(prefix="berth-bench-", dir=options.scratch))
+    try:
+        machine = describe_machine(scratch)
+        result = Result(now(), command, options.rounds or scale.rounds, machine)
+        measure(options.contenders, rows, scale, result, scratch)
+        result.machine["load after"] = load_average()
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return result
+
+
+def main(given: Sequence[str] | None = None) -> int:
+    """Entry point; returns 1 if a row failed."""
+    words = sys.argv[1:] if given is None else given
+    options = arguments(words)
+    result = run(options, shlex.join(["python", "-m", "benchmarks", *words]))
+    text = markdown(result, options.compare)
+    save(result, text)
+    if options.publish:
+        publish(text, PAGE)
+        (RESULTS / "latest.json").write_text(result.to_json())
+    print(result.to_json() if options.json else text)
+    return int(result.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Large blobs: pushed and pulled, alone and many at once."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+from benchmarks.content import IMAGE, Scale
+from benchmarks.rows.base import Bench, Row, Sample, sample
+from benchmarks.servers import Server
+from benchmarks.steps import pull_blob
+
+
+def _push(bench: Bench, server: Server, count: int) -> Sample:
+    blobs = [bench.content.blobs.new() for _ in range(count)]
+    os.sync()  # or the disk is still busy with the last contender's blobs
+    with ThreadPoolExecutor(count) as pool, server.watch() as watch:
+        list(pool.map(lambda blob: server.push(IMAGE, blob), blobs))
+    if "blob-get" in server.offers:
+        with server.connect(IMAGE) as connection:
+            pull_blob(connection, IMAGE, blobs[-1], verify=True)
+    server.forget(IMAGE, blobs)
+    return sample(watch, watch.seconds, count)
+
+
+def _pull(bench: Bench, server: Server, count: int) -> Sample:
+    def pull(number: int) -> None:
+        with server.connect(IMAGE) as connection:
+            pull_blob(connection, IMAGE, bench.content.big)
+
+    with server.connect(IMAGE) as connection:  # also brings the file into the page cache
+        pull_blob(connection, IMAGE, bench.content.big, verify=True)
+    with ThreadPoolExecutor(count) as pool, server.watch() as watch:
+        list(pool.map(pull, range(count)))
+    return sample(watch, watch.seconds, count)
+
+
+def push_one(bench: Bench, server: Server) -> Sample:
+    return _push(bench, server, 1)
+
+
+def push_many(bench: Bench, server: Server) -> Sample:
+    return _push(bench, server, bench.scale.pushes)
+
+
+def pull_one(bench: Bench, server: Server) -> Sample:
+    return _pull(bench, server, 1)
+
+
+def pull_many(bench: Bench, server: Server) -> Sample:
+    return _pull(bench, server, bench.scale.pulls)
+
+
+def rows(scale: Scale) -> tuple[Row, ...]:
+    size = f"{scale.blob // 1_000_000} MB"
+    return (
+        Row("blob-push", f"push {size}", "s", "blob-push", push_one),
+        Row("blob-push-many", f"push {size}, {scale.pushes} at once", "s", "blob-push", push_many),
+        Row("blob-pull", f"pull {size}", "s", "blob-get", pull_one),
+        Row("blob-pull-many", f"pull {size}, {scale.pulls} at once", "s", "blob-get", pull_many),
+    )

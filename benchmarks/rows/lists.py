@@ -1,0 +1,106 @@
+"""Pages of the catalog and of a repository's tags, at the first, middle and last page."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from benchmarks.client import Connection, WrongAnswer
+from benchmarks.content import TAGS, Content, Scale
+from benchmarks.rows.base import Bench, Row, Sample, sample
+from benchmarks.servers import Server
+from benchmarks.steps import get_list
+
+PAGE = 100
+ALL = 1000  # the largest page that everyone answers; longer lists are followed by Link
+
+
+def _first(names: Sequence[str]) -> int:
+    return 0
+
+
+def _middle(names: Sequence[str]) -> int:
+    return len(names) // 2
+
+
+def _last(names: Sequence[str]) -> int:
+    return len(names) - PAGE
+
+
+def catalog(content: Content) -> tuple[str, str, Sequence[str]]:
+    return "/v2/_catalog", "repositories", content.catalog
+
+
+def tags(content: Content) -> tuple[str, str, Sequence[str]]:
+    return f"/v2/{TAGS}/tags/list", "tags", content.tags
+
+
+List = Callable[[Content], tuple[str, str, Sequence[str]]]
+
+
+def timed(bench: Bench, server: Server, once: Callable[[Connection], None], scope: str) -> Sample:
+    """The median of some requests one after another on one connection, in milliseconds."""
+    times = []
+    with server.connect(scope) as connection:
+        once(connection)
+        with server.watch() as watch:
+            for _ in range(bench.scale.repeats):
+                began = time.perf_counter()
+                once(connection)
+                times.append(time.perf_counter() - began)
+    return sample(watch, statistics.median(times) * 1000, len(times))
+
+
+def _page(what: List, at: Callable[[Sequence[str]], int], bench: Bench, server: Server) -> Sample:
+    path, key, names = what(bench.content)
+    start = at(names)
+    wanted = list(names[start : start + PAGE])
+    after = f"&last={names[start - 1]}" if start else ""
+
+    def once(connection: Connection) -> None:
+        found, _ = get_list(connection, f"{path}?n={PAGE}{after}", key)
+        if found != wanted:
+            raise WrongAnswer(f"{path}{after}: {len(found)} names from {found[:1]}")
+
+    return timed(bench, server, once, TAGS)
+
+
+def _whole(what: List, bench: Bench, server: Server) -> Sample:
+    path, key, names = what(bench.content)
+    sorts = "tag-pages" in server.offers  # who has no pages need not sort
+
+    def once(connection: Connection) -> None:
+        found: list[str] = []
+        following: str | None = f"{path}?n={ALL}"
+        while following:
+            page, following = get_list(connection, following, key)
+            found += page
+        if (found if sorts else sorted(found)) != list(names):
+            raise WrongAnswer(f"{path}: {len(found)} names of {len(names)}")
+
+    return timed(bench, server, once, TAGS)
+
+
+def _pages(prefix: str, title: str, needs: str, what: List) -> list[Row]:
+    places = {"first": _first, "middle": _middle, "last": _last}
+    return [
+        Row(
+            f"list-{prefix}-{name}",
+            f"{title}, {name} {PAGE}",
+            "ms",
+            needs,
+            partial(_page, what, at),
+        )
+        for name, at in places.items()
+    ]
+
+
+def rows(scale: Scale) -> tuple[Row, ...]:
+    everything = f"all {scale.tags:,} tags, {ALL:,} a page"
+    return (
+        *_pages("catalog", f"catalog of {scale.repositories:,}", "catalog", catalog),
+        *_pages("tags", f"{scale.tags:,} tags", "tag-pages", tags),
+        Row("list-tags-all", everything, "ms", "tags", partial(_whole, tags)),
+    )
