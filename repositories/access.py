@@ -160,7 +160,7 @@ def repository_for_push(*, principal: Principal, name: str) -> int:
     visibility = (
         Repository.Visibility.PUBLIC if principal.is_anonymous else Repository.Visibility.PRIVATE
     )
-    repository, _ = Repository.objects.get_or_create(
-        name=name, defaults={"team": team, "visibility": visibility}
+    Repository.objects.bulk_create(
+        [Repository(name=name, team=team, visibility=visibility)], ignore_conflicts=True
     )
-    return repository.id
+    return Repository.objects.values_list("id", flat=True).get(name=name)

@@ -94,8 +94,8 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
     done says nothing of why: the source may be private. The caller has made sure that the
     principal may push to `repository`.
     """
+    # No lock: the new link's foreign key does not let the blob go (see `once_more_on_conflict`).
     with transaction.atomic():
-        lock_digest(digest)
         links = BlobLink.objects.filter(blob__digest=str(digest))
         if source:
             links = links.filter(repository__name=source)

@@ -118,7 +118,6 @@ def _store(
 ) -> None:
     with transaction.atomic():
         repository_id = repository_for_push(principal=principal, name=repository)
-        links = _links(repository_id, parsed)
         manifest = Manifest(
             repository_id=repository_id,
             digest=str(digest),
@@ -129,7 +128,7 @@ def _store(
             referrer=parsed.referrer(digest=digest, size=len(payload)),
             pushed_by=principal.user,
         )
-        manifest = _insert(manifest, parsed, links)
+        manifest = _insert(manifest, parsed)
         tags.move(principal=principal, manifest=manifest, names=names)
 
 
@@ -162,10 +161,9 @@ def _links(repository_id: int, parsed: oci.ParsedManifest) -> Mapping[Digest, in
     return {digest: link for digest, (link, _) in found.items()}
 
 
-def _insert(
-    manifest: Manifest, parsed: oci.ParsedManifest, links: Mapping[Digest, int]
-) -> Manifest:
-    """The row of the manifest, the one that is there already when it was pushed before."""
+def _insert(manifest: Manifest, parsed: oci.ParsedManifest) -> Manifest:
+    """The row of the manifest; when it was pushed before, the one that is there already: its
+    blobs cannot have left since. Raises ManifestBlobUnknown, ManifestInvalid."""
     existing = (
         Manifest.objects.only("id", "repository_id", "digest")
         .filter(repository_id=manifest.repository_id, digest=manifest.digest)
@@ -173,6 +171,7 @@ def _insert(
     )
     if existing is not None:
         return existing
+    links = _links(manifest.repository_id, parsed)
     manifest.save(force_insert=True)
     first_layer = 1 if parsed.config else 0
     ManifestBlob.objects.bulk_create(
