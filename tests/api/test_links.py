@@ -58,11 +58,9 @@ def test_without_a_proxy_it_is_what_the_client_called(location: Location, scheme
     assert location({"Host": "here:5000"}, scheme=scheme) == f"{scheme}://here:5000"
 
 
-@pytest.mark.parametrize(("headers", "expected"), FORWARDED)
-def test_a_trusted_proxy_is_believed(
-    headers: dict[str, str], expected: str, location: Location
-) -> None:
-    assert location(headers) == expected
+def test_a_trusted_proxy_is_believed(location: Location) -> None:
+    for headers, expected in FORWARDED:
+        assert (headers, location(headers)) == (headers, expected)
 
 
 @pytest.mark.parametrize("peer", ["10.0.0.255", "127.0.0.1", "2001:db8::7"])
@@ -70,15 +68,11 @@ def test_a_proxy_can_be_trusted_by_its_network(peer: str, location: Location) ->
     assert location({"X-Forwarded-Host": "hub"}, peer=peer) == "http://hub"
 
 
-@pytest.mark.parametrize(
-    "peer", [ELSEWHERE, "10.0.1.1", "2001:db9::1", "::1", "", "unix", "10.0.0"]
-)
-@pytest.mark.parametrize(("headers", "expected"), FORWARDED)
-def test_anybody_else_changes_nothing(
-    headers: dict[str, str], expected: str, peer: str, location: Location
-) -> None:
+@pytest.mark.parametrize("peer", [ELSEWHERE, "10.0.1.1", "2001:db9::1", "::1", "", "unix", "10.0"])
+def test_anybody_else_changes_nothing(peer: str, location: Location) -> None:
     """S29."""
-    assert location(headers, peer=peer) == f"http://{HOST}"
+    for headers, _ in FORWARDED:
+        assert location(headers, peer=peer) == f"http://{HOST}"
 
 
 @pytest.mark.parametrize("peer", [PROXY, ELSEWHERE])

@@ -6,7 +6,8 @@ from accounts.models import Team
 from repositories import catalog, manifests
 from repositories.access import Principal
 from repositories.models import Repository
-from tests.repositories.content import push_blob, push_image
+from tests.oci.documents import index
+from tests.repositories.content import push_blob, push_document, push_image
 
 pytestmark = pytest.mark.django_db
 
@@ -18,7 +19,7 @@ NAMES = ["a", "a-b", "a-b/c", "a.b", "a/b", "a/b-c", "a/b/c", "a0", "a_b", "ab",
 def names(administrator: Principal) -> list[str]:
     """One repository with an image under each of NAMES."""
     for name in sorted(NAMES, key=lambda name: name.strip("-./_")):
-        push_image(administrator, b"layer", repository=name)
+        push_document(administrator, index(), repository=name)
     return NAMES
 
 

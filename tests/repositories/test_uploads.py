@@ -363,3 +363,24 @@ def test_while_bytes_stream_there_is_no_transaction_and_no_connection(writer: Pr
 
     assert len(seen) >= 3
     assert not any(seen)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("length", "is_kept"), [(1024 * 1024, True), (1024 * 1024 + 1, False), (None, False)]
+)
+def test_only_a_chunk_that_is_here_at_once_is_waited_for_with_the_connection(
+    length: int | None, is_kept: bool, writer: Principal
+) -> None:
+    """Connecting again costs more than a small chunk does."""
+    seen: list[bool] = []
+
+    def streaming() -> Iterator[bytes]:
+        seen.append(connection.connection is not None)
+        yield CONTENT
+
+    session = uploads.start(principal=writer, repository=APP)
+    chunk = Chunk(streaming(), length=length)
+    uploads.append(repository=APP, upload=session.id, chunk=chunk)
+
+    assert seen == [is_kept or connection.vendor != "postgresql"]
