@@ -8,7 +8,7 @@ from typing import Any
 
 import dj_database_url
 
-from registry_site import data_folder, env
+from registry_site import data_folder, env, sign_on
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -70,6 +70,18 @@ RELATIVE_URLS = env.flag("REGISTRY_HTTP_RELATIVEURLS", default=False)
 TRUSTED_PROXIES = env.words("REGISTRY_HTTP_TRUSTEDPROXIES", ("127.0.0.1", "::1"))
 # The internal location under which nginx serves the blob folder; empty: Berth sends the bytes.
 ACCEL_REDIRECT = env.text("REGISTRY_HTTP_ACCELREDIRECT").rstrip("/")
+# The token service: who signs, for whom, and for which other registries it may sign as well.
+TOKEN_SERVICE = env.text("REGISTRY_AUTH_TOKEN_SERVICE") or "berth"
+TOKEN_ISSUER = env.text("REGISTRY_AUTH_TOKEN_ISSUER") or "berth"
+TOKEN_OTHER_SERVICES = env.words("REGISTRY_AUTH_TOKEN_OTHERSERVICES")
+# An htpasswd file (bcrypt) whose users may do everything, as with Docker's registry.
+HTPASSWD_PATH = env.text("REGISTRY_AUTH_HTPASSWD_PATH")
+# Issuers of CI tokens that teams may trust; administrators may make rules with any other.
+TRUSTED_ISSUERS = env.words(
+    "REGISTRY_AUTH_TRUSTEDISSUERS",
+    ("https://token.actions.githubusercontent.com", "https://gitlab.com"),
+)
+AUDIT_RETENTION = env.duration("REGISTRY_AUDIT_RETENTION", "8760h")
 DELETE_ENABLED = env.flag("REGISTRY_STORAGE_DELETE_ENABLED", default=True)
 CATALOG_MAX_ENTRIES = env.integer("REGISTRY_CATALOG_MAXENTRIES", 1000, least=1, most=100_000)
 TAGS_MAX_TAGS = env.integer("REGISTRY_TAGS_MAXTAGS", 1000, least=1, most=100_000)
@@ -82,27 +94,87 @@ UPLOAD_PURGING_DRY_RUN = env.flag(
     "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_DRYRUN", default=False
 )
 
+# --- single sign-on, and the second factor ------------------------------------------------------
+
+OIDC = sign_on.oidc()
+LDAP = sign_on.ldap()
+# Which groups of the identity provider, by OIDC or LDAP, give which role in which team.
+GROUP_TEAMS = sign_on.group_teams("REGISTRY_GROUP_TEAMS")
+ADMIN_GROUP = env.text("REGISTRY_ADMIN_GROUP")
+
+# django-allauth does OpenID Connect and the second factor, and nothing else: no page of its for
+# signing up, passwords or e-mail has an address (accounts/web/sign_on_urls.py).
+SOCIALACCOUNT_PROVIDERS = sign_on.allauth_providers(OIDC)
+SOCIALACCOUNT_ADAPTER = "accounts.web.oidc.SocialAccountAdapter"
+SOCIALACCOUNT_LOGIN_ON_GET = True
+SOCIALACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_ADAPTER = "accounts.web.entry.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+MFA_ADAPTER = "accounts.second_factor.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "accounts.web.second_factor.AuthenticateForm",
+    "reauthenticate": "accounts.web.second_factor.ReauthenticateForm",
+}
+# Clocks of telephones differ a little.
+MFA_TOTP_TOLERANCE = 1
+
+# --- the management API -------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["api.v1.authentication.Credentials"],
+    "DEFAULT_PERMISSION_CLASSES": ["api.v1.permissions.SignedIn"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "api.v1.errors.handle",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Berth: the management API",
+    "DESCRIPTION": "Users, teams, robots, tokens, and the settings of repositories.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "COMPONENT_SPLIT_PATCH": False,  # a PATCH can have required fields, too
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": ["api.v1.schema.complete"],
+    "PATH_CONVERTER_OVERRIDES": {
+        "name": {"type": "string", "pattern": "^[a-z0-9._-]+$", "maxLength": 255},
+        "repository": {"type": "string", "pattern": "^[a-z0-9._/-]+$", "maxLength": 255},
+    },
+}
+
 # --- Django -----------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    # Before our own, whose admin takes theirs out of the site.
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.mfa",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "drf_spectacular_sidecar",  # the scripts of /api/v1/docs/
     "accounts",
     "repositories",
     "registry_site",
 ]
 # None of this stands before /v2/: see registry_site/wsgi.py.
 MIDDLEWARE = [
+    "registry_site.proxies.middleware",
     "django.middleware.security.SecurityMiddleware",
+    "registry_site.content_security.middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -123,6 +195,11 @@ TEMPLATES = [
     }
 ]
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    *(["accounts.htpasswd.HtpasswdBackend"] if HTPASSWD_PATH else []),
+    *(["accounts.ldap.LDAPBackend"] if LDAP else []),
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -137,8 +214,25 @@ ALLOWED_HOSTS = ["*"]
 # A slash that is appended by a redirect loses the body of the request.
 APPEND_SLASH = False
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 SECURE_REFERRER_POLICY = "same-origin"
+
+# --- the pages --------------------------------------------------------------------------------
+
+# Cookies know no ports: names of our own keep other Django sites on the host out of the way.
+SESSION_ENGINE = "accounts.sessions"
+SESSION_COOKIE_NAME = "berth_session"
+CSRF_COOKIE_NAME = "berth_csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+# Browsers then come by https only, for a year from their last visit.
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SESSION_COOKIE_SECURE else 0
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+LOGIN_URL = "sign-in"
+LOGIN_REDIRECT_URL = "home"
+# Where else forms may lead, such as a single sign-on provider: browsers hold redirects after a
+# form to `form-action` of the content security policy.
+CONTENT_SECURITY_FORM_TARGETS = ["/".join(OIDC["issuer"].split("/")[:3])] if OIDC else []
+
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -147,9 +241,9 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # Static files are served from where they lie: no collectstatic step to forget on an upgrade.
 WHITENOISE_USE_FINDERS = True
 SILENCED_SYSTEM_CHECKS = [
-    # HTTPS is the business of whoever terminates TLS; on loopback there is none.
-    "security.W004",
-    "security.W008",
+    "security.W005",  # HSTS for subdomains: those are other people's sites
+    "security.W008",  # plain HTTP is turned away by whoever terminates TLS
+    "security.W021",  # HSTS by preloading: that is for the owner of the whole domain to ask for
 ]
 
 LOGGING: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The WSGI application: `/v2/` goes straight to its own door, everything else to Django."""
+"""The WSGI application: `/v2/` and `/token` go straight to their own doors, the rest to Django."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -9,11 +9,12 @@ from django.core.wsgi import get_wsgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry_site.settings")
 _django = get_wsgi_application()
 
-from api.v2 import mount  # noqa: E402  (Django has to be set up before its models are imported)
+from api import mount  # noqa: E402  (Django has to be set up before its models are imported)
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer one request (PEP 3333)."""
-    if mount.is_ours(environ.get("PATH_INFO", "")):
-        return mount.wsgi(environ, start_response)
+    door = mount.door_of(environ.get("PATH_INFO", ""))
+    if door is not None:
+        return mount.wsgi(door, environ, start_response)
     return _django(environ, start_response)

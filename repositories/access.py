@@ -4,20 +4,18 @@ A principal is whoever a request speaks for. What is not allowed to be seen look
 does not exist (invariant I3).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
-from accounts.models import Membership, Team
-from repositories.models import Repository
+from accounts.models import AccessToken, Membership, Team, User
+from repositories.models import Repository, RepositoryGrant
 from repositories.oci.errors import Denied, NameUnknown, Unauthorized
 from repositories.oci.names import team_of
-
-if TYPE_CHECKING:
-    from accounts.models import User
+from repositories.oci.scopes import TokenScope, parse_token_scopes
 
 
 class Action(StrEnum):
@@ -28,50 +26,126 @@ class Action(StrEnum):
     DELETE = "delete"
 
 
-NOTHING: frozenset[Action] = frozenset()
-PULL = frozenset({Action.PULL})
-PUSH = PULL | {Action.PUSH}
-EVERYTHING = frozenset(Action)
+Actions = frozenset[Action]
 
-_ROLES = {
-    Membership.Role.READER: PULL,
-    Membership.Role.WRITER: PUSH,
-    Membership.Role.MAINTAINER: EVERYTHING,
-    Membership.Role.OWNER: EVERYTHING,
+NOTHING: Actions = frozenset()
+PULL: Actions = frozenset({Action.PULL})
+PUSH: Actions = PULL | {Action.PUSH}
+EVERYTHING: Actions = frozenset(Action)
+
+Role = Membership.Role
+_ROLES: Mapping[int, Actions] = {
+    Role.READER: PULL,
+    Role.WRITER: PUSH,
+    Role.MAINTAINER: EVERYTHING,
+    Role.OWNER: EVERYTHING,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A user, or nobody in particular."""
+    """Whoever a request speaks for, as plain values: a user, a robot, or nobody in particular.
 
-    user: "User | None" = None
+    `scopes` is what an access token is limited to. `grants` is what a signed bearer token allows:
+    that was decided when it was signed, and nothing else is asked while it is valid.
+    """
+
+    name: str = ""
+    user_id: int | None = None
+    is_admin: bool = False  # of every repository
+    is_site_admin: bool = False  # of people and settings as well
+    team: str = ""  # a robot's
+    token_id: int | None = None
+    scopes: tuple[TokenScope, ...] | None = None
+    grants: Mapping[str, Actions] | None = None
+    refused: Mapping[str, Actions] | None = None  # what it was asked for in vain
+    may_list: bool = True  # a bearer token lists repositories only if it was asked for that
+    # For the audit log.
+    credential: str = ""
+    address: str = ""
 
     @property
     def is_anonymous(self) -> bool:
-        return self.user is None
+        return not self.name
 
     @property
     def is_unlimited(self) -> bool:
         """Whether every repository is theirs: administrators, and everyone in open mode."""
-        return settings.OPEN_ACCESS or (self.user is not None and self.user.is_superuser)
+        return settings.OPEN_ACCESS or (
+            self.is_admin and self.scopes is None and self.grants is None
+        )
 
 
 ANONYMOUS = Principal()
 
 
-def allowed(*, principal: Principal, name: str) -> frozenset[Action]:
+def principal_of(user: User, *, credential: str = "", address: str = "") -> Principal:
+    """The principal that a user is, by signing in."""
+    return Principal(
+        name=user.username,
+        user_id=user.pk,
+        is_admin=user.is_superuser or user.is_trusted_with_everything,
+        is_site_admin=user.is_superuser,
+        credential=credential,
+        address=address,
+    )
+
+
+def principal_of_token(token: AccessToken, *, address: str = "") -> Principal:
+    """The principal that an access token stands for. The token's owner is read with it."""
+    scopes = parse_token_scopes(token.scopes) if token.scopes else None
+    credential = f"{token.kind} token {token}"
+    if token.robot is not None:
+        owner = Principal(name=token.robot.name, team=token.robot.team.name)
+    else:
+        assert token.user is not None  # noqa: S101  (a constraint of the table)
+        owner = principal_of(token.user)
+    return replace(
+        owner,
+        is_site_admin=owner.is_site_admin and scopes is None,
+        token_id=token.pk,
+        scopes=scopes,
+        credential=credential,
+        address=address,
+    )
+
+
+def allowed(*, principal: Principal, name: str) -> Actions:
     """What `principal` may do to the repository `name`, which need not exist."""
     if principal.is_unlimited:
         return EVERYTHING
-    repository = Repository.objects.filter(name=name).only("visibility").first()
-    visibility = repository.visibility if repository else None
-    if principal.user is None:
+    if principal.grants is not None:
+        return principal.grants.get(name, NOTHING)
+    actions = _by_owner(principal, name)
+    if principal.scopes is None:
+        return actions
+    limits = (scope.actions for scope in principal.scopes if scope.matches(name))
+    return actions & {Action(action) for actions in limits for action in actions}
+
+
+def _by_owner(principal: Principal, name: str) -> Actions:
+    if principal.is_admin:
+        return EVERYTHING
+    visibility, role = _in_repository(principal, name)
+    if principal.is_anonymous:
         return _anonymous(visibility)
-    return _in_team(principal.user, team_of(name)) | _by_visibility(visibility)
+    granted = _ROLES[role] if role else NOTHING
+    return _in_team(principal, team_of(name)) | granted | _seen(visibility)
 
 
-def _anonymous(visibility: str | None) -> frozenset[Action]:
+def _in_repository(principal: Principal, name: str) -> tuple[str | None, int | None]:
+    """The repository's visibility, and the role that the principal has in it beside the team's.
+
+    One query whether or not the repository exists, which the time must not tell.
+    """
+    user_id = principal.user_id or 0  # nobody's, so that robots and guests have none
+    grants = RepositoryGrant.objects.filter(repository=OuterRef("pk"), user_id=user_id)
+    found = Repository.objects.filter(name=name)
+    row = found.values_list("visibility", Subquery(grants.values("role"))).first()
+    return row or (None, None)
+
+
+def _anonymous(visibility: str | None) -> Actions:
     if settings.ANONYMOUS_ACCESS == "none":
         return NOTHING
     if settings.ANONYMOUS_ACCESS == "push":
@@ -80,50 +154,78 @@ def _anonymous(visibility: str | None) -> frozenset[Action]:
     return PULL if visibility == Repository.Visibility.PUBLIC else NOTHING
 
 
-def _by_visibility(visibility: str | None) -> frozenset[Action]:
+def _seen(visibility: str | None) -> Actions:
     return PULL if visibility in ("internal", "public") else NOTHING
 
 
-def _in_team(user: "User", team: str) -> frozenset[Action]:
-    if team == user.username:
+def _in_team(principal: Principal, team: str) -> Actions:
+    if team in (principal.name if principal.user_id else None, principal.team or None):
         return EVERYTHING
-    role = Membership.objects.filter(user=user, team__name=team).values_list("role", flat=True)
-    return _ROLES[Membership.Role(role[0])] if role else NOTHING
+    role = team_role(principal=principal, team=team)
+    return _ROLES[role] if role else NOTHING
+
+
+def team_role(*, principal: Principal, team: str) -> Role | None:
+    """The user's role in a team, by membership; an owner of everything is every team's owner."""
+    if principal.user_id is None:
+        return None
+    if principal.is_unlimited or team == principal.name:
+        return Role.OWNER
+    roles = Membership.objects.filter(user_id=principal.user_id, team__name=team)
+    role = roles.values_list("role", flat=True).first()
+    return Role(role) if role else None
 
 
 def require(*, principal: Principal, action: Action, name: str) -> None:
     """Return when `principal` may do `action` to the repository `name`.
 
-    Raises Unauthorized when signing in might help, NameUnknown when the caller may not even know
-    whether the repository exists, Denied when they may see it or asked for more than reading.
+    Raises Unauthorized when signing in, or another token, might help; NameUnknown when the caller
+    may not even know whether the repository exists; Denied when they asked for more than reading.
     """
     if principal.is_unlimited:
         return
     actions = allowed(principal=principal, name=name)
     if action in actions:
         return
+    detail = [{"Type": "repository", "Name": name, "Action": action.value}]
     if principal.is_anonymous:
-        raise Unauthorized(
-            "authentication required: sign in with `docker login`",
-            detail=[{"Type": "repository", "Name": name, "Action": action.value}],
+        raise Unauthorized("authentication required: sign in with `docker login`", detail=detail)
+    if principal.grants is not None and action not in (principal.refused or {}).get(name, NOTHING):
+        raise InsufficientScope(
+            f"this token was not asked for with {action.value}: ask the token service for another",
+            detail=detail,
         )
     if action is Action.PULL:
         raise name_unknown(name)
-    raise Denied(
-        f"you may not {action.value} here: ask a maintainer of the team {team_of(name)!r} for "
-        "the role that you need",
-        detail=[{"Type": "repository", "Name": name, "Action": action.value}],
+    raise Denied(_how_to_be_allowed(action, name), detail=detail)
+
+
+class InsufficientScope(Unauthorized):
+    """The bearer token says nothing of the repository (RFC 6750, section 3.1)."""
+
+
+def _how_to_be_allowed(action: Action, name: str) -> str:
+    return (
+        f"you may not {action.value} here: ask an owner of the team {team_of(name)!r} for the role "
+        "that you need, and check the scopes of the token that you use"
     )
 
 
 def require_presence(principal: Principal) -> None:
-    """Return when `principal` may use the registry at all. Raises Unauthorized.
-
-    Where anonymous access is on, whoever shows no credentials gets as far as its repositories.
-    """
-    is_unknown = principal.is_anonymous and not principal.is_unlimited
-    if is_unknown and settings.ANONYMOUS_ACCESS == "none":
+    """Return when `principal` may use the registry at all. Raises Unauthorized."""
+    if principal.is_anonymous and not principal.is_unlimited:
         raise Unauthorized("authentication required: sign in with `docker login`")
+
+
+def require_listing(principal: Principal) -> None:
+    """Return when `principal` may have the catalog. Raises Unauthorized."""
+    is_guest = principal.is_anonymous and principal.grants is None
+    if not is_guest or settings.ANONYMOUS_ACCESS == "none":
+        require_presence(principal)
+    if not principal.may_list:
+        raise InsufficientScope(
+            "this token was not asked for with the catalog: ask the token service for another"
+        )
 
 
 def name_unknown(name: str) -> NameUnknown:
@@ -132,19 +234,53 @@ def name_unknown(name: str) -> NameUnknown:
 
 
 def visible_to(principal: Principal) -> QuerySet[Repository]:
-    """The repositories that `principal` may pull from."""
+    """The repositories that `principal` may pull from, by what the database says now."""
+    if principal.grants is not None:
+        principal = _as_it_is_now(principal)
     repositories = Repository.objects.all()
     if principal.is_unlimited:
         return repositories
-    if principal.user is None:
-        if settings.ANONYMOUS_ACCESS == "none":
-            return repositories.none()
-        return repositories.filter(visibility=Repository.Visibility.PUBLIC)
-    return repositories.filter(
-        Q(visibility__in=(Repository.Visibility.INTERNAL, Repository.Visibility.PUBLIC))
-        | Q(team__in=Team.objects.filter(memberships__user=principal.user))
-        | Q(team__name=principal.user.username)
+    if not principal.is_admin:
+        repositories = repositories.filter(_visible(principal))
+    if principal.scopes is not None:
+        repositories = repositories.filter(_within(principal.scopes))
+    return repositories
+
+
+def _visible(principal: Principal) -> Q:
+    public = Q(visibility=Repository.Visibility.PUBLIC)
+    if principal.is_anonymous:
+        return Q(pk__in=()) if settings.ANONYMOUS_ACCESS == "none" else public
+    seen = public | Q(visibility=Repository.Visibility.INTERNAL)
+    if principal.user_id is None:
+        return seen | Q(team__name=principal.team)
+    return (
+        seen
+        | Q(team__in=Team.objects.filter(memberships__user=principal.user_id))
+        | Q(team__name=principal.name)
+        | Q(pk__in=RepositoryGrant.objects.filter(user=principal.user_id).values("repository"))
     )
+
+
+def _within(scopes: tuple[TokenScope, ...]) -> Q:
+    within = Q(pk__in=())
+    for scope in scopes:
+        if Action.PULL in scope.actions:
+            prefix = scope.prefix
+            within |= Q(name=scope.pattern) if prefix is None else Q(name__startswith=prefix)
+    return within
+
+
+def _as_it_is_now(principal: Principal) -> Principal:
+    """What a bearer token's owner may see: lists go by the database, not by the token."""
+    if principal.token_id is not None:
+        tokens = AccessToken.objects.select_related("user", "robot__team")
+        token = tokens.filter(pk=principal.token_id).first()
+        return principal_of_token(token) if token and token.is_usable else ANONYMOUS
+    if principal.user_id is None:
+        return ANONYMOUS
+    user = User.objects.filter(pk=principal.user_id, is_active=True).first()
+    return principal_of(user) if user else ANONYMOUS
 
 
 def repository_for_push(*, principal: Principal, name: str) -> int:

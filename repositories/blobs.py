@@ -6,6 +6,7 @@ from django.db import connection, transaction
 from django.db.models import ProtectedError
 
 from repositories.access import Action, Principal, allowed, name_unknown, repository_for_push
+from repositories.audit import record
 from repositories.database import lock_digest, once_more_on_conflict
 from repositories.models import Blob, BlobLink, Repository
 from repositories.oci.digests import Digest
@@ -109,7 +110,7 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
 
 
 @once_more_on_conflict
-def unlink(*, repository: str, digest: Digest) -> None:
+def unlink(*, principal: Principal, repository: str, digest: Digest) -> None:
     """Take the blob out of the repository (end-10).
 
     Raises BlobUnknown, NameUnknown, and BlobInUse while a manifest there is made of it.
@@ -128,3 +129,4 @@ def unlink(*, repository: str, digest: Digest) -> None:
                 f"the manifest {manifest} is made of this blob: delete that first",
                 detail={"digest": str(digest), "manifest": manifest},
             ) from error
+        record(principal, "blob.delete", f"{repository}@{digest}")

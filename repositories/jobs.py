@@ -12,12 +12,15 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts import audit, teams, throttle, tokens
+from accounts.sessions import SessionStore
 from repositories import uploads
 from repositories.models import Job
 
 # How long a claim stands; work that takes longer is taken over as if its process had died.
 CLAIM = timedelta(hours=1)
 RETRY_AFTER = timedelta(minutes=5)
+HOURLY = timedelta(hours=1)
 
 logger = logging.getLogger(__name__)
 
@@ -38,9 +41,28 @@ def purge_uploads() -> str:
     return f"{count} stale uploads {'found' if dry_run else 'purged'}"
 
 
+def purge_accounts() -> str:
+    """Remove what has run out: sessions, invitations, counts of failures."""
+    SessionStore.clear_expired()
+    counts = {
+        "logins": tokens.purge(),
+        "invitations": teams.purge_invitations(),
+        "failure counts": throttle.purge(),
+    }
+    return ", ".join(f"{count} {what}" for what, count in counts.items()) + " removed"
+
+
+def purge_audit_log() -> str:
+    """Remove events that are older than they have to be kept."""
+    count = audit.purge(age=timedelta(seconds=settings.AUDIT_RETENTION))
+    return f"{count} events removed"
+
+
 def periodic() -> list[Periodic]:
     """The work that the settings ask for."""
-    work = []
+    work = [Periodic("purge-accounts", HOURLY, purge_accounts)]
+    if settings.AUDIT_RETENTION:
+        work.append(Periodic("purge-audit-log", HOURLY, purge_audit_log))
     if settings.UPLOAD_PURGING_ENABLED:
         interval = timedelta(seconds=settings.UPLOAD_PURGING_INTERVAL)
         work.append(Periodic("purge-uploads", interval, purge_uploads))

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 
 from repositories import tags
 from repositories.access import Principal, name_unknown, repository_for_push
+from repositories.audit import record
 from repositories.database import once_more_on_conflict
 from repositories.models import BlobLink, Manifest, ManifestBlob, ManifestChild, Repository
 from repositories.models.manifest import MAX_MEDIA_TYPE_LENGTH
@@ -126,10 +127,11 @@ def _store(
             artifact_type=parsed.artifact_type,
             subject=str(parsed.subject.digest) if parsed.subject else "",
             referrer=parsed.referrer(digest=digest, size=len(payload)),
-            pushed_by=principal.user,
+            pushed_by=principal.name,
         )
         manifest = _insert(manifest, parsed)
         tags.move(principal=principal, manifest=manifest, names=names)
+        record(principal, "manifest.push", f"{repository}@{digest}", tags=sorted(names))
 
 
 def _links(repository_id: int, parsed: oci.ParsedManifest) -> Mapping[Digest, int]:
@@ -212,4 +214,5 @@ def delete(*, principal: Principal, repository: str, digest: Digest) -> int:
         names = list(manifest.tags.values_list("name", flat=True))
         manifest.delete()
         tags.forget(principal=principal, repository_id=manifest.repository_id, names=names)
+        record(principal, "manifest.delete", f"{repository}@{digest}", tags=names)
         return children

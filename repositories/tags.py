@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from django.db import transaction
 
 from repositories.access import Principal, name_unknown
+from repositories.audit import record
 from repositories.models import Manifest, Repository, Tag, TagChange
 from repositories.oci.errors import ManifestUnknown
 
@@ -64,6 +65,7 @@ def delete(*, principal: Principal, repository: str, name: str) -> None:
             raise ManifestUnknown("this repository has no such tag", detail={"tag": name})
         tag.delete()
         _record(principal, tag.repository_id, [name], "")
+        record(principal, "tag.delete", f"{repository}:{name}")
 
 
 def forget(*, principal: Principal, repository_id: int, names: Collection[str]) -> None:
@@ -73,6 +75,6 @@ def forget(*, principal: Principal, repository_id: int, names: Collection[str]) 
 
 def _record(principal: Principal, repository_id: int, names: Iterable[str], digest: str) -> None:
     TagChange.objects.bulk_create(
-        TagChange(repository_id=repository_id, name=name, digest=digest, changed_by=principal.user)
+        TagChange(repository_id=repository_id, name=name, digest=digest, changed_by=principal.name)
         for name in names
     )

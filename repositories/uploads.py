@@ -70,7 +70,7 @@ def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) 
     validate_algorithm(algorithm)
     repository_id = repository_for_push(principal=principal, name=repository)
     _check_limits(principal, repository_id)
-    upload = Upload(repository_id=repository_id, user=principal.user, algorithm=algorithm)
+    upload = Upload(repository_id=repository_id, started_by=principal.name, algorithm=algorithm)
     storage().create_upload(str(upload.id))
     upload.save(force_insert=True)
     return Session(str(upload.id), repository)
@@ -80,8 +80,8 @@ def _check_limits(principal: Principal, repository_id: int) -> None:
     limits: list[tuple[str, int, dict[str, object]]] = [
         ("this repository", MAX_OPEN_PER_REPOSITORY, {"repository_id": repository_id})
     ]
-    if principal.user is not None:
-        limits.append(("you", MAX_OPEN_PER_USER, {"user": principal.user}))
+    if not principal.is_anonymous:
+        limits.append(("you", MAX_OPEN_PER_USER, {"started_by": principal.name}))
     for whose, most, condition in limits:
         if Upload.objects.filter(**condition)[: most + 1].count() >= most:
             raise TooManyRequests(

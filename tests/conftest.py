@@ -7,8 +7,9 @@ import pytest
 from django.conf import settings as django_settings
 from django.test import override_settings
 
+from accounts import authentication, signing, throttle
 from accounts.models import Membership, Team, User
-from repositories.access import ANONYMOUS, Principal
+from repositories.access import ANONYMOUS, Principal, principal_of
 from repositories.storage import storage
 from repositories.storage.base import Storage
 
@@ -25,6 +26,14 @@ def blob_storage(tmp_path: Path) -> Iterator[Storage]:
         yield storage()
 
 
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """What this process keeps of keys, passwords and callers would outlive the test's rows."""
+    signing.forget_everything()
+    authentication.forget_everything()
+    throttle.forget_everything()
+
+
 @pytest.fixture
 def team(db: None) -> Team:
     """The team that owns what the tests push."""
@@ -34,7 +43,7 @@ def team(db: None) -> Team:
 def _member(team: Team, name: str, role: Membership.Role) -> Principal:
     user = User.objects.create_user(name, password=f"{name}-password")
     Membership.objects.create(team=team, user=user, role=role)
-    return Principal(user)
+    return principal_of(user)
 
 
 @pytest.fixture
@@ -53,14 +62,19 @@ def maintainer(team: Team) -> Principal:
 
 
 @pytest.fixture
+def owner(team: Team) -> Principal:
+    return _member(team, "owner", Membership.Role.OWNER)
+
+
+@pytest.fixture
 def stranger(db: None) -> Principal:
     """Signed in, and in no team."""
-    return Principal(User.objects.create_user("stranger", password="stranger-password"))
+    return principal_of(User.objects.create_user("stranger", password="stranger-password"))
 
 
 @pytest.fixture
 def administrator(db: None) -> Principal:
-    return Principal(User.objects.create_superuser("root", password="root-password"))
+    return principal_of(User.objects.create_superuser("root", password="root-password"))
 
 
 @pytest.fixture

@@ -94,5 +94,5 @@ def _lost(name: str, blob: blobs.FoundBlob) -> BlobUnknown:
 def delete(request: Request, name: str, digest: str) -> Response:
     """end-10. Raises BlobUnknown, NameUnknown, BlobInUse, Unsupported."""
     check_deletes_enabled()
-    blobs.unlink(repository=name, digest=Digest.parse(digest))
+    blobs.unlink(principal=request.principal, repository=name, digest=Digest.parse(digest))
     return Response(202)

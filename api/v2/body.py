@@ -66,15 +66,15 @@ class Body:
             raise _too_slow()
         return chunk
 
-    def read(self, most: int) -> bytes:
+    def read(self, most: int, what: str = "manifest") -> bytes:
         """All of it. Raises ManifestTooLarge past `most` bytes, and what iterating raises."""
         if self.length is not None and self.length > most:
-            raise _too_large(most)
+            raise _too_large(most, what)
         parts, size = [], 0
         for chunk in self:
             size += len(chunk)
             if size > most:
-                raise _too_large(most)
+                raise _too_large(most, what)
             parts.append(chunk)
         return b"".join(parts)
 
@@ -86,8 +86,8 @@ def _too_slow() -> BodyTooSlow:
     )
 
 
-def _too_large(most: int) -> ManifestTooLarge:
-    return ManifestTooLarge(f"a manifest has at most {most} bytes; make it smaller")
+def _too_large(most: int, what: str) -> ManifestTooLarge:
+    return ManifestTooLarge(f"a {what} has at most {most} bytes; make it smaller")
 
 
 def _length(header: str | None) -> int:

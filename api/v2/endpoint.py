@@ -6,21 +6,28 @@ answer, so that there is one opinion on every error.
 
 import errno
 import logging
+from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connection
 
+from accounts import audit
 from accounts.authentication import sign_in
-from api.v2 import routes
+from api.v2 import catalog, challenge, routes
 from api.v2.request import Request
 from api.v2.response import Response, error_response
-from repositories.access import ANONYMOUS, Principal, require, require_presence
-from repositories.oci.errors import OCIError, StorageFull, Unauthorized, Unavailable
+from repositories.access import (
+    ANONYMOUS,
+    Principal,
+    require,
+    require_listing,
+    require_presence,
+)
+from repositories.oci.errors import Denied, OCIError, StorageFull, Unauthorized, Unavailable
 
 API_VERSION = {
     "Docker-Distribution-API-Version": "registry/2.0",
     "X-Content-Type-Options": "nosniff",
 }
-CHALLENGE = 'Basic realm="Berth", charset="UTF-8"'
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 logger = logging.getLogger(__name__)
@@ -30,12 +37,22 @@ class _Failure(OCIError):
     """A mistake of ours: the log has it."""
 
 
+Dispatch = Callable[[Request], Response]
+
+
 def answer(request: Request) -> Response:
     """The answer to any request under `/v2/`; never raises."""
+    response = guarded(request, _dispatch)
+    response.headers.update(API_VERSION)
+    return response
+
+
+def guarded(request: Request, dispatch: Dispatch) -> Response:
+    """What `dispatch` answers, or what its exceptions mean; never raises."""
     try:
-        response = _attempt(request)
+        response = _attempt(request, dispatch)
     except OCIError as error:
-        response = _refused(error)
+        response = error_response(error)
     except (OperationalError, InterfaceError) as error:
         logger.error("the database cannot be used: %s", error)
         connection.close()
@@ -47,47 +64,62 @@ def answer(request: Request) -> Response:
         response = error_response(
             _Failure("the registry made a mistake, which its log describes; try again")
         )
-    response.headers.update(API_VERSION)
     return response
 
 
-def _attempt(request: Request) -> Response:
+def _attempt(request: Request, dispatch: Dispatch) -> Response:
     if request.method not in ("GET", "HEAD"):
         close_old_connections()  # asks the database for a sign of life before anything is changed
-        return _dispatch(request)
+        return dispatch(request)
     try:
-        return _dispatch(request)
+        return dispatch(request)
     except (OperationalError, InterfaceError):
         # The database was restarted, most likely. A read may simply be done again, which is
         # cheaper than asking for a sign of life before each one.
         connection.close()
-        return _dispatch(request)
+        return dispatch(request)
 
 
 def _dispatch(request: Request) -> Response:
     if request.method == "OPTIONS":  # browsers ask without credentials, so this is never 401
         route, _ = routes.match(request.path)
         return Response(204, {"Allow": routes.allowed_methods(route)})
-    operation, name, arguments = routes.resolve(request.method, request.path)
-    request.principal = _principal(request)
-    if operation.action is None:
-        require_presence(request.principal)
-        return operation.handler(request)
-    require(principal=request.principal, action=operation.action, name=name)
-    return operation.handler(request, name, *arguments)
+    resolved = routes.resolve(request.method, request.path)
+    try:
+        request.principal = _principal(request)
+        _authorise(request, resolved)
+    except Unauthorized as error:
+        scope = routes.scope_of(resolved)
+        error.headers["WWW-Authenticate"] = challenge.bearer(request, error, scope)
+        raise
+    return resolved.operation.handler(request, *resolved.arguments)
+
+
+def _authorise(request: Request, resolved: routes.Resolved) -> None:
+    action = resolved.operation.action
+    if action is None:
+        check = require_listing if resolved.operation.handler is catalog.get else require_presence
+        check(request.principal)
+        return
+    try:
+        require(principal=request.principal, action=action, name=resolved.name)
+    except Denied:
+        principal = request.principal
+        audit.denied(
+            f"repository.{action.value}",
+            actor=principal.name,
+            target=resolved.name,
+            address=request.address,
+            credential=principal.credential,
+        )
+        raise
 
 
 def _principal(request: Request) -> Principal:
     header = request.header("Authorization")
     if not header or ANONYMOUS.is_unlimited:  # in open mode nobody's password is looked at
         return ANONYMOUS
-    return sign_in(header)
-
-
-def _refused(error: OCIError) -> Response:
-    if isinstance(error, Unauthorized):
-        error.headers.setdefault("WWW-Authenticate", CHALLENGE)
-    return error_response(error)
+    return sign_in(header, address=request.address)
 
 
 def _storage_failed(error: OSError) -> Response:

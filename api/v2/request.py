@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs
 
+from accounts.addresses import Origin, client_address, origin
 from api.v2.body import Body
 from repositories.access import ANONYMOUS, Principal
 from repositories.oci.errors import RequestInvalid
@@ -21,7 +22,6 @@ class Request:
         # WSGI hands bytes over as Latin-1 (PEP 3333). Names are ASCII, so they need no decoding,
         # and what is not ASCII matches no grammar.
         self.path: str = environ.get("PATH_INFO", "")
-        self.peer: str = environ.get("REMOTE_ADDR", "")
         self.principal: Principal = ANONYMOUS
 
     def header(self, name: str) -> str | None:
@@ -32,10 +32,15 @@ class Request:
         value = self._environ.get(key)
         return value if value is None or isinstance(value, str) else str(value)
 
+    @cached_property
+    def address(self) -> str:
+        """The client's address, beyond trusted proxies."""
+        return client_address(self._environ)
+
     @property
-    def scheme(self) -> str:
-        """The scheme that the client reached this very server by."""
-        return str(self._environ.get("wsgi.url_scheme", "http"))
+    def origin(self) -> Origin:
+        """The scheme and host that the client called, as trusted proxies tell it."""
+        return origin(self._environ)
 
     @cached_property
     def body(self) -> Body:

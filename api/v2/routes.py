@@ -28,7 +28,7 @@ class Route(NamedTuple):
 
 
 class Resolved(NamedTuple):
-    """What a request means."""
+    """What a request means. `arguments` begin with the repository's name, where there is one."""
 
     operation: Operation
     name: str
@@ -93,7 +93,17 @@ def resolve(method: str, path: str) -> Resolved:
             f"{method[:20]} is not possible here; possible are {allow}", headers={"Allow": allow}
         )
     name = validate_repository(groups[0]) if groups else ""
-    return Resolved(operation, name, groups[1:])
+    return Resolved(operation, name, groups)
+
+
+def scope_of(resolved: Resolved) -> str:
+    """What to ask the token service for, to be allowed this."""
+    action = resolved.operation.action
+    if action is None:
+        is_catalog = resolved.operation.handler is catalog.get
+        return "registry:catalog:*" if is_catalog else ""
+    actions = "pull,push" if action is Action.PUSH else action.value
+    return f"repository:{resolved.name}:{actions}"
 
 
 def allowed_methods(route: Route) -> str:

@@ -6,6 +6,7 @@ Team ─┬─ Repository ─┬─ BlobLink ── Blob            what a repos
       │              │            └─ ManifestChild  an index's entries; they may be absent
       │              ├─ Tag ── Manifest
       │              ├─ TagChange                   who moved which tag when
+      │              ├─ RepositoryGrant             a role beside those of the team
       │              └─ Upload                      a blob on its way
       └─ Membership ── User
 Job                                                 periodic work, claimed by whoever is free
@@ -13,6 +14,7 @@ Job                                                 periodic work, claimed by wh
 """
 
 from repositories.models.blob import Blob, BlobLink
+from repositories.models.grant import RepositoryGrant
 from repositories.models.job import Job
 from repositories.models.manifest import Manifest, ManifestBlob, ManifestChild
 from repositories.models.repository import Repository
@@ -27,6 +29,7 @@ __all__ = [
     "ManifestBlob",
     "ManifestChild",
     "Repository",
+    "RepositoryGrant",
     "Tag",
     "TagChange",
     "Upload",

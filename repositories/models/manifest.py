@@ -1,6 +1,5 @@
 """Manifests as the exact bytes that were pushed, and what they refer to."""
 
-from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -26,9 +25,8 @@ class Manifest(models.Model):
     # Text, not jsonb: that cannot hold \u0000 and rewrites numbers.
     referrer = models.TextField(blank=True)
     pushed_at = models.DateTimeField(default=timezone.now)
-    pushed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
-    )
+    # A user's or a robot's name, written out: what was pushed outlives who pushed it.
+    pushed_by = models.CharField(max_length=128, blank=True)
 
     class Meta:
         constraints = (

@@ -1,6 +1,5 @@
 """Tags, and how they moved."""
 
-from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -34,9 +33,7 @@ class TagChange(models.Model):
     name = ByteOrderedCharField(max_length=MAX_TAG_BYTES)
     digest = ByteOrderedCharField(max_length=MAX_DIGEST_LENGTH, blank=True)
     changed_at = models.DateTimeField(default=timezone.now)
-    changed_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
-    )
+    changed_by = models.CharField(max_length=128, blank=True)
 
     class Meta:
         indexes = (models.Index(fields=["repository", "name", "id"], name="tag_change_history"),)

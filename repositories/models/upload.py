@@ -2,7 +2,6 @@
 
 import uuid
 
-from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -14,9 +13,8 @@ class Upload(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     repository = models.ForeignKey(Repository, models.CASCADE, related_name="uploads")
-    user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="uploads"
-    )
+    # Whose it is: a user's or a robot's name; empty for nobody in particular.
+    started_by = models.CharField(max_length=128, blank=True, db_index=True)
     # The digest algorithm that the client announced (end-4c).
     algorithm = models.CharField(max_length=16, default="sha256")
     started_at = models.DateTimeField(default=timezone.now, db_index=True)

@@ -4,7 +4,8 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from accounts.models import Membership, Team, User, validate_namespace
+from accounts.models import Membership, Team, User
+from accounts.models.people import validate_namespace
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +49,7 @@ def test_a_new_user_does_not_come_to_own_a_teams_repositories() -> None:
 
 def test_nobody_comes_to_own_the_names_without_a_slash() -> None:
     """They belong to the default team, which need not have been made yet."""
-    with pytest.raises(ValidationError, match="team has that name"):
+    with pytest.raises(ValidationError, match="That name is reserved"):
         User(username="library", password="x").full_clean()
     Team(name="library").full_clean()
 

@@ -12,7 +12,8 @@ from urllib.parse import unquote_to_bytes
 
 from django.test import Client
 
-from api.v2 import mount
+from api import mount
+from api.v2 import endpoint
 from repositories.access import Principal
 
 HOST = "registry.example.com"
@@ -52,7 +53,7 @@ def through_wsgi(environ: Environ) -> Answer:
     """As the WSGI server calls us, and as strictly as PEP 3333 asks."""
     started: list[tuple[str, list[tuple[str, str]]]] = []
     result: Iterable[bytes] = mount.wsgi(
-        environ, lambda status, headers: started.append((status, headers))
+        endpoint.answer, environ, lambda status, headers: started.append((status, headers))
     )
     try:
         body = b"".join(result)
@@ -92,8 +93,7 @@ def basic(name: str, password: str) -> str:
 
 def credentials(principal: Principal) -> str:
     """Those of one of the cast, whose password is their name and `-password`."""
-    assert principal.user is not None
-    return basic(principal.user.username, f"{principal.user.username}-password")
+    return basic(principal.name, f"{principal.name}-password")
 
 
 def environment(
@@ -153,7 +153,7 @@ class Caller:
         **options: Any,
     ) -> Answer:
         sent = dict(headers or {})
-        if by is not None and by.user is not None:
+        if by is not None and not by.is_anonymous:
             sent.setdefault("Authorization", credentials(by))
         answer = self._door(environment(method, target, body, headers=sent, **options))
         _check(method, answer)

@@ -155,7 +155,8 @@ def test_who_may_not_is_refused_in_the_words_for_what_does_not_exist(
         assert (str(row), private.status) == (str(row), status)
         assert row.method == "HEAD" or private.code == code
         assert private.body.replace(b"secret", b"absent") == missing.body
-        assert (missing.status, dict(missing.headers)) == (status, dict(private.headers))
+        headers = {key: value.replace("secret", "absent") for key, value in private.headers.items()}
+        assert (missing.status, dict(missing.headers)) == (status, headers)
         assert ("WWW-Authenticate" in private.headers) == (role == "nobody")
 
 

@@ -9,6 +9,7 @@ from pytest_django import Settings
 from accounts.models import User
 from repositories.access import Principal
 from tests.api.doors import Caller, basic, environment, through_wsgi
+from tests.people import user_of
 
 HEADERS = {
     "a wrong password": basic("reader", "wrong"),
@@ -31,7 +32,7 @@ def test_bad_credentials_are_refused_with_a_challenge(header: str, call: Caller)
     answer = call("GET", "/v2/", headers={"Authorization": header})
 
     assert (answer.status, answer.code) == (401, "UNAUTHORIZED")
-    assert answer.headers["WWW-Authenticate"].startswith("Basic realm=")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer realm=")
 
 
 def test_bad_credentials_are_refused_also_where_nobody_needs_any(
@@ -53,9 +54,9 @@ def test_a_disabled_user_is_out_at_once(call: Caller, reader: Principal) -> None
 
 def test_a_changed_password_counts_at_once(call: Caller, reader: Principal) -> None:
     assert call("GET", "/v2/", by=reader).status == 200
-    assert reader.user is not None
-    reader.user.set_password("another")
-    reader.user.save()
+    user = user_of(reader)
+    user.set_password("another")
+    user.save()
 
     assert call("GET", "/v2/", by=reader).status == 401
     answer = call("GET", "/v2/", headers={"Authorization": basic("reader", "another")})
@@ -65,8 +66,7 @@ def test_a_changed_password_counts_at_once(call: Caller, reader: Principal) -> N
 def test_a_lost_membership_counts_at_once(call: Caller, reader: Principal) -> None:
     path = "/v2/payments/app/referrers/sha256:" + "0" * 64
     assert call("GET", path, by=reader).status == 200
-    assert reader.user is not None
-    reader.user.memberships.all().delete()
+    user_of(reader).memberships.all().delete()
 
     assert call("GET", path, by=reader).status == 404
 
@@ -76,9 +76,8 @@ def test_a_session_cookie_never_authenticates(
     method: str, administrator: Principal, settings: Settings
 ) -> None:
     """S26: else any page could push and delete with the cookie of whoever looks at it."""
-    assert administrator.user is not None
     client = Client(enforce_csrf_checks=True)
-    client.force_login(administrator.user)
+    client.force_login(user_of(administrator))
     cookie = client.cookies[settings.SESSION_COOKIE_NAME].OutputString()
     path = {
         "GET": "/v2/_catalog",

@@ -5,7 +5,8 @@ from typing import BinaryIO
 
 import pytest
 
-from api.v2 import mount
+from api import mount
+from api.v2 import endpoint
 from repositories.access import Principal
 from repositories.oci.digests import Digest
 from repositories.storage.base import Storage
@@ -25,17 +26,22 @@ LARGE = bytes(range(256)) * 4096
 DIGEST = Digest.of(LARGE)
 BLOB = f"/v2/{APP}/blobs/{DIGEST}"
 # What the site's middleware adds to every answer of Django's.
-MIDDLEWARE = {"X-Frame-Options", "Referrer-Policy", "Cross-Origin-Opener-Policy"}
+MIDDLEWARE = {
+    "Content-Security-Policy",
+    "Cross-Origin-Opener-Policy",
+    "Referrer-Policy",
+    "X-Frame-Options",
+}
 
 
 @pytest.mark.parametrize("path", ["/v2", "/v2/", "/v2/x", "/v2//", "/v2/\n"])
 def test_everything_under_v2_is_the_specifications(path: str) -> None:
-    assert mount.is_ours(path)
+    assert mount.door_of(path) is endpoint.answer
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v", "/v2x", "/v22/", "//v2/", "/api/v2/", "/V2/"])
 def test_nothing_else_is(path: str) -> None:
-    assert not mount.is_ours(path)
+    assert mount.door_of(path) is None
 
 
 @pytest.fixture
@@ -109,7 +115,7 @@ def answer(reader: Principal, **headers: str) -> tuple[object, dict[str, str]]:
     environ: Environ = environment("GET", BLOB, headers=sent)
     environ["wsgi.file_wrapper"] = Wrapper
     started: list[tuple[str, list[tuple[str, str]]]] = []
-    body = mount.wsgi(environ, lambda *status: started.append(status))
+    body = mount.wsgi(endpoint.answer, environ, lambda *status: started.append(status))
     return body, dict(started[0][1])
 
 
@@ -149,7 +155,7 @@ def test_a_file_is_closed_when_the_client_has_gone(
 
     monkeypatch.setattr(FilesystemStorage, "open_blob", recorded)
     environ = environment("GET", BLOB, headers={"Authorization": credentials(reader)})
-    body = mount.wsgi(environ, lambda *_: None)
+    body = mount.wsgi(endpoint.answer, environ, lambda *_: None)
     next(iter(body))
     body.close()  # type: ignore[attr-defined]
     assert call("GET", BLOB, by=reader).status == 200

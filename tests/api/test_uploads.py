@@ -155,7 +155,7 @@ class TestMount:
         answer = call("POST", f"{path}?mount={Digest.of(content)}{source}", by=stranger)
 
         assert (answer.status, answer.body) == (202, b"")
-        assert set(answer.headers) - {"X-Frame-Options", "Vary"} <= {
+        assert set(answer.headers) - {"X-Frame-Options", "Vary", "Content-Security-Policy"} <= {
             "Location",
             "Range",
             "Docker-Upload-UUID",

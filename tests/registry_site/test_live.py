@@ -54,7 +54,7 @@ def test_the_first_start_prints_a_password_that_works_and_the_second_prints_none
     server = LiveServer(tmp_path / "data", database_url=database_url, open_access=False)
     with server:
         wait_for(lambda: "password:" in server.log(), seconds=SECONDS, what="the password")
-        (password,) = re.findall(r"password: +(\S+)\n", server.log())
+        (password,) = re.findall(r"password: +(\S+)", server.log())
         credentials = base64.b64encode(f"admin:{password}".encode()).decode()
         signed_in = {"Authorization": f"Basic {credentials}"}
         assert request(server, "GET", "/v2/")[0] == 401

@@ -115,7 +115,7 @@ class TestGreeting:
         """S10: no default password, and none that could be read later."""
         run("--bind", "127.0.0.1:5005")
         printed = capsys.readouterr().out
-        match = re.search(r"user: +(\S+)\n +password: +(\S+)\n", printed)
+        match = re.search(r"user: +(\S+)\n +password: +(\S+)", printed)
         assert match is not None
         user = User.objects.get()
 
@@ -135,7 +135,7 @@ class TestGreeting:
         passwords = []
         for _ in range(2):
             run("--bind", "127.0.0.1:5005")
-            passwords += re.findall(r"password: +(\S+)\n", capsys.readouterr().out)
+            passwords += re.findall(r"password: +(\S+)", capsys.readouterr().out)
             User.objects.all().delete()
 
         assert len(set(passwords)) == 2

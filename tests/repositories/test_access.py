@@ -5,9 +5,10 @@ from pytest_django import Settings
 
 from accounts.models import Membership, Team, User
 from repositories import access
-from repositories.access import Action, Principal
+from repositories.access import Action, Principal, principal_of
 from repositories.models import Repository
 from repositories.oci.errors import Denied, NameUnknown, OCIError, Unauthorized
+from tests.people import user_of
 
 pytestmark = pytest.mark.django_db
 
@@ -42,7 +43,7 @@ OPEN = dict.fromkeys(VISIBILITIES, ALL)
 def owner(team: Team) -> Principal:
     user = User.objects.create_user("owner", password="owner-password")
     Membership.objects.create(team=team, user=user, role=Membership.Role.OWNER)
-    return Principal(user)
+    return principal_of(user)
 
 
 def configure(settings: Settings, setting: str) -> None:
@@ -137,24 +138,36 @@ def test_a_role_counts_in_its_own_team_only(maintainer: Principal) -> None:
 
 def test_a_name_without_a_slash_belongs_to_the_default_team(stranger: Principal) -> None:
     team = Team.objects.create(name="library")
-    assert stranger.user is not None
-    Membership.objects.create(team=team, user=stranger.user, role=Membership.Role.WRITER)
+    Membership.objects.create(team=team, user=user_of(stranger), role=Membership.Role.WRITER)
 
     assert access.allowed(principal=stranger, name="hello-world") == PUSH
 
 
+@pytest.mark.parametrize("setting", ["none", "pull", "push"])
+def test_nobody_is_asked_to_sign_in_unless_everything_is_open(
+    setting: str, nobody: Principal, settings: Settings
+) -> None:
+    """Docker learns where from the answer to its first request, and from no other."""
+    configure(settings, setting)
+    with pytest.raises(Unauthorized):
+        access.require_presence(nobody)
+
+    configure(settings, "open")
+    access.require_presence(nobody)
+
+
 @pytest.mark.parametrize(
-    ("setting", "is_welcome"), [("none", False), ("pull", True), ("push", True), ("open", True)]
+    ("setting", "may_list"), [("none", False), ("pull", True), ("push", True), ("open", True)]
 )
-def test_nobody_is_welcome_only_where_anonymous_access_is_on(
-    setting: str, is_welcome: bool, nobody: Principal, settings: Settings
+def test_nobody_may_list_only_where_anonymous_access_is_on(
+    setting: str, may_list: bool, nobody: Principal, settings: Settings
 ) -> None:
     configure(settings, setting)
-    if is_welcome:
-        access.require_presence(nobody)
+    if may_list:
+        access.require_listing(nobody)
     else:
         with pytest.raises(Unauthorized):
-            access.require_presence(nobody)
+            access.require_listing(nobody)
 
 
 def test_everybody_who_is_signed_in_is_welcome(stranger: Principal) -> None:

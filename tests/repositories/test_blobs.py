@@ -88,7 +88,7 @@ def test_an_unlinked_blob_leaves_its_repository_and_no_other(
 ) -> None:
     push_blob(writer, CONTENT)
     push_blob(writer, CONTENT, repository=OTHER)
-    blobs.unlink(repository=APP, digest=DIGEST)
+    blobs.unlink(principal=writer, repository=APP, digest=DIGEST)
 
     assert links() == {OTHER}
     assert disk.blob_path(DIGEST).exists()
@@ -98,28 +98,28 @@ def test_an_unlinked_blob_leaves_its_repository_and_no_other(
 
 def test_a_blob_is_unlinked_once(writer: Principal) -> None:
     push_blob(writer, CONTENT)
-    blobs.unlink(repository=APP, digest=DIGEST)
+    blobs.unlink(principal=writer, repository=APP, digest=DIGEST)
 
     with pytest.raises(BlobUnknown):
-        blobs.unlink(repository=APP, digest=DIGEST)
+        blobs.unlink(principal=writer, repository=APP, digest=DIGEST)
     with pytest.raises(NameUnknown):
-        blobs.unlink(repository="payments/absent", digest=DIGEST)
+        blobs.unlink(principal=writer, repository="payments/absent", digest=DIGEST)
 
 
 @pytest.mark.parametrize("content", [CONFIG, CONTENT], ids=["config", "layer"])
 def test_a_blob_stays_while_a_manifest_is_made_of_it(writer: Principal, content: bytes) -> None:
     pushed = push_image(writer, CONTENT)
     with pytest.raises(BlobInUse, match=str(pushed.digest)):
-        blobs.unlink(repository=APP, digest=Digest.of(content))
+        blobs.unlink(principal=writer, repository=APP, digest=Digest.of(content))
 
     manifests.delete(principal=writer, repository=APP, digest=pushed.digest)
-    blobs.unlink(repository=APP, digest=Digest.of(content))
+    blobs.unlink(principal=writer, repository=APP, digest=Digest.of(content))
 
 
 def test_a_manifest_elsewhere_keeps_no_blob_here(writer: Principal) -> None:
     push_image(writer, CONTENT, repository=OTHER)
     push_blob(writer, CONTENT)
-    blobs.unlink(repository=APP, digest=DIGEST)
+    blobs.unlink(principal=writer, repository=APP, digest=DIGEST)
 
     assert links() == {OTHER}
 

@@ -86,9 +86,7 @@ def test_everybody_sees_what_they_may_pull_and_nothing_else(
         push_image(writer, b"layer", repository=name)
     push_image(stranger, b"layer", repository="stranger/own")
     lists = {
-        principal.user.username if principal.user else "nobody": catalog.listing(
-            principal=principal, limit=10
-        )
+        principal.name or "nobody": catalog.listing(principal=principal, limit=10)
         for principal in (reader, writer, stranger, nobody, administrator)
     }
 

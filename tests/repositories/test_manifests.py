@@ -215,9 +215,9 @@ def test_one_manifest_in_two_repositories_is_two(writer: Principal) -> None:
 def test_who_pushed_is_written_down(writer: Principal, nobody: Principal) -> None:
     push_image(writer, b"layer")
     push_image(nobody, b"layer", repository="hello-world")
-    rows = Manifest.objects.order_by("id").values_list("pushed_by__username", flat=True)
+    rows = Manifest.objects.order_by("id").values_list("pushed_by", flat=True)
 
-    assert list(rows) == ["writer", None]
+    assert list(rows) == ["writer", ""]
 
 
 def test_a_deleted_manifest_is_gone_with_its_tags_and_its_blobs_stay(writer: Principal) -> None:

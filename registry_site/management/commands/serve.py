@@ -6,11 +6,17 @@ import secrets
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.core.management import BaseCommand, CommandError, call_command
 from rich.console import Console
 
+from accounts import people
+from accounts.management.local import OPERATOR
+from accounts.models import User
+from registry_site import env
 from registry_site.serving import Address, Supervisor, wait_for_port
+
+ADMINISTRATOR = "admin"
 
 
 class Command(BaseCommand):
@@ -52,6 +58,7 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=options["verbosity"] - 1)
         console = Console(soft_wrap=True, highlight=False)
         supervisor = Supervisor(address, is_open=open)
+        _make_chosen_administrator(console)
         supervisor.on_ready = lambda: _greet(console, address, is_open=open)
         raise SystemExit(supervisor.run())
 
@@ -73,14 +80,38 @@ def _greet(console: Console, address: Address, *, is_open: bool) -> None:
     console.print(f"  docker pull {host}/hello-world\n")
 
 
+def _make_chosen_administrator(console: Console) -> None:
+    """Make the first user with the password of REGISTRY_ADMIN_PASSWORD, before anybody can ask.
+
+    It is taken out of the environment, so that no process of the server's carries it along.
+    Raises CommandError for a password that is too weak.
+    """
+    password = env.text("REGISTRY_ADMIN_PASSWORD")
+    os.environ.pop("REGISTRY_ADMIN_PASSWORD", None)
+    if password and not User.objects.exists():
+        try:
+            _make_administrator(password)
+        except ValidationError as error:
+            raise CommandError("REGISTRY_ADMIN_PASSWORD: " + " ".join(error.messages)) from error
+        console.print(f"The user {ADMINISTRATOR} was made, with REGISTRY_ADMIN_PASSWORD.")
+
+
 def _introduce_administrator(console: Console) -> None:
     """Make the first user, with a password that is shown once and stored nowhere."""
-    users = get_user_model().objects
-    if users.exists():
+    if User.objects.exists():
         return
     password = secrets.token_urlsafe(18)
-    users.create_superuser("admin", password=password)
-    console.print(
-        "There were no users yet, so this one was made. The password is not shown again:\n"
-    )
-    console.print(f"  user:      [bold]admin[/bold]\n  password:  [bold]{password}[/bold]\n")
+    try:
+        _make_administrator(password)
+    except ValidationError as error:
+        console.print(f"There is no user yet ({' '.join(error.messages)}). Make one with:\n")
+        console.print("  manage.py create_user NAME --admin\n")
+    else:
+        console.print("There were no users yet, so this administrator was made:\n")
+        console.print(f"  user:      [bold]{ADMINISTRATOR}[/bold]")
+        console.print(f"  password:  [bold]{password}[/bold]  (it is not shown again)\n")
+
+
+def _make_administrator(password: str) -> None:
+    """Raises ValidationError: for a weak password, or when a server beside this one was first."""
+    people.create_user(principal=OPERATOR, name=ADMINISTRATOR, password=password, is_admin=True)

@@ -11,6 +11,9 @@ from django.utils import timezone
 from repositories.oci.names import DEFAULT_TEAM, is_component
 
 MAX_NAME_LENGTH = 64
+# The team of names without a slash, and the account by which CI jobs show their tokens: whoever
+# were called so would own or hide more than a namespace.
+RESERVED_NAMES = frozenset({DEFAULT_TEAM, "oidc"})
 
 
 def validate_namespace(name: str) -> None:
@@ -25,12 +28,25 @@ def validate_namespace(name: str) -> None:
 class User(AbstractUser):
     """Somebody who signs in. The namespace of the same name is theirs to push to."""
 
+    class Source(models.TextChoices):
+        """Who keeps the password: no other source signs the user in, whatever name it gives."""
+
+        LOCAL = "local", "this site"
+        OIDC = "oidc", "single sign-on"
+        LDAP = "ldap", "LDAP"
+        HTPASSWD = "htpasswd", "the htpasswd file"
+
     username = models.CharField(
         max_length=MAX_NAME_LENGTH,
         unique=True,
         validators=[validate_namespace],
         error_messages={"unique": "That name is taken."},
     )
+    source = models.CharField(
+        max_length=8, choices=Source.choices, default=Source.LOCAL, editable=False
+    )
+    # So that who leaves the group stops being one, and who was made one by hand stays one.
+    is_admin_by_group = models.BooleanField(default=False, editable=False)
 
     class Meta(AbstractUser.Meta):
         constraints: ClassVar = [
@@ -43,9 +59,17 @@ class User(AbstractUser):
     def clean(self) -> None:
         """Raises ValidationError: a new user must not come to own a team's repositories."""
         super().clean()
-        is_taken = self.username == DEFAULT_TEAM or Team.objects.filter(name=self.username).exists()
-        if self._state.adding and is_taken:
+        if not self._state.adding:
+            return
+        if self.username in RESERVED_NAMES or Robot.objects.filter(name=self.username).exists():
+            raise ValidationError({"username": "That name is reserved; choose another."})
+        if Team.objects.filter(name=self.username).exists():
             raise ValidationError({"username": "A team has that name; choose another."})
+
+    @property
+    def is_trusted_with_everything(self) -> bool:
+        """Of an htpasswd file: with `registry`, each of those may push and delete everything."""
+        return self.source == self.Source.HTPASSWD
 
 
 class Team(models.Model):
@@ -79,9 +103,17 @@ class Membership(models.Model):
         MAINTAINER = 30  # delete, settings, retention
         OWNER = 40  # members, robots
 
+    class Source(models.TextChoices):
+        GIVEN = "given", "given by hand"
+        GROUP = "group", "by a group of the identity provider"
+
     team = models.ForeignKey(Team, models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
     role = models.PositiveSmallIntegerField(choices=Role.choices, default=Role.READER)
+    # What a group gave goes with the group; what was given by hand stays (see accounts/groups.py).
+    source = models.CharField(
+        max_length=5, choices=Source.choices, default=Source.GIVEN, editable=False
+    )
 
     class Meta:
         constraints = (
@@ -93,3 +125,38 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_id} in {self.team_id}"
+
+
+class Robot(models.Model):
+    """A machine that acts for a team: it has a name to sign in by, and tokens for a password.
+
+    The name is safe in every shell: `robot-<team>-<what for>`.
+    """
+
+    team = models.ForeignKey(Team, models.CASCADE, related_name="robots")
+    name = models.CharField(max_length=128, unique=True)
+    description = models.CharField(max_length=200, blank=True)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Invitation(models.Model):
+    """A link that makes whoever opens it, signed in, a member of a team. Used once.
+
+    Only a SHA-256 of the secret in the link is kept, as with tokens.
+    """
+
+    team = models.ForeignKey(Team, models.CASCADE, related_name="invitations")
+    role = models.PositiveSmallIntegerField(choices=Membership.Role.choices)
+    secret_hash = models.BinaryField(max_length=32, unique=True)
+    created_by = models.ForeignKey(User, models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    used_by = models.ForeignKey(User, models.SET_NULL, null=True, blank=True, related_name="+")
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"invitation to {self.team_id}"

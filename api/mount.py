@@ -1,18 +1,19 @@
-"""Where `/v2/` is entered: straight from the WSGI server, and through Django's URLconf.
+"""Where `/v2/` and `/token` are entered: straight from the WSGI server, and through Django.
 
 Django's request machinery costs more than most answers here, so `registry_site/wsgi.py` calls
 `wsgi` before Django sees the request. Django's own view stands for other servers and for tests;
-both say what `endpoint.answer` says.
+both say what the endpoint's `answer` says.
 """
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, BinaryIO
 
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 
-from api.v2.endpoint import answer
+from api.token import endpoint as token
+from api.v2 import endpoint as v2
 from api.v2.request import Request
 from api.v2.response import FilePart, Response
 
@@ -22,15 +23,20 @@ _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in H
 _READ_SIZE = 64 * 1024
 
 
-def is_ours(path: str) -> bool:
-    """Whether a path belongs to the specification's endpoints."""
-    return path.startswith("/v2/") or path == "/v2"
+Door = Callable[[Request], Response]
 
 
-def wsgi(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+def door_of(path: str) -> Door | None:
+    """Who answers a path that is not Django's; None for those that are."""
+    if path.startswith("/v2/") or path == "/v2":
+        return v2.answer
+    return token.answer if path in token.PATHS else None
+
+
+def wsgi(door: Door, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
     """Answer a request of the WSGI server's (PEP 3333)."""
     request = Request(environ)
-    response = answer(request)
+    response = door(request)
     headers = _framed(request, response)
     start_response(_STATUS_LINES[response.status], list(headers.items()))
     body = response.body
@@ -83,7 +89,10 @@ class _Pieces:
 def view(http_request: HttpRequest) -> HttpResponseBase:
     """Answer a request of Django's: the same environment, the same code."""
     request = Request(http_request.META)
-    response = answer(request)
+    door = door_of(request.path)
+    if door is None:
+        raise Http404
+    response = door(request)
     headers = _framed(request, response)
     body = response.body
     if isinstance(body, bytes):

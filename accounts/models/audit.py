@@ -1,0 +1,35 @@
+"""The audit log."""
+
+from django.db import models
+from django.utils import timezone
+
+
+class AuditEvent(models.Model):
+    """Who did what to which, from where, by which credential. Never a secret.
+
+    Names are written out: an event outlives what it speaks of.
+    """
+
+    class Outcome(models.TextChoices):
+        DONE = "done"
+        DENIED = "denied"
+
+    at = models.DateTimeField(default=timezone.now)
+    actor = models.CharField(max_length=128, blank=True)  # empty: nobody who signed in
+    credential = models.CharField(max_length=120, blank=True)  # "password", "token ci (…9f2c)"
+    address = models.GenericIPAddressField(null=True, blank=True)
+    action = models.CharField(max_length=64)  # "manifest.push", "user.create"
+    target = models.CharField(max_length=400, blank=True)
+    outcome = models.CharField(max_length=6, choices=Outcome.choices, default=Outcome.DONE)
+    detail = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        indexes = (
+            models.Index(fields=["-at", "-id"], name="audit_event_at"),
+            models.Index(fields=["actor", "-id"], name="audit_event_actor"),
+            models.Index(fields=["action", "-id"], name="audit_event_action"),
+            models.Index(fields=["target", "-id"], name="audit_event_target"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.actor or 'nobody'} {self.action} {self.target}"

@@ -1,0 +1,54 @@
+"""All teams, all tokens and the signing keys, for administrators."""
+
+from django.contrib import messages
+from django.db.models import Count, Q
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+
+from accounts import credentials, signing_keys, teams
+from accounts.permissions import require_admin
+from accounts.web.page import SignedInRequest, page
+from accounts.web.paging import page_of
+from accounts.web.principal import principal_of
+from accounts.web.users import search_of
+
+
+@page("GET")
+def team_list(request: SignedInRequest) -> HttpResponse:
+    """Every team, by name."""
+    form, search = search_of(request)
+    found = teams.all_teams(principal=principal_of(request), search=search)
+    counted = found.annotate(member_count=Count("memberships"))
+    context = {"page": page_of(request, counted), "search": form}
+    return render(request, "accounts/manage/teams.html", context)
+
+
+@page("GET")
+def token_list(request: SignedInRequest) -> HttpResponse:
+    """Every token, the newest first; searched by owner, name, or the end of its secret."""
+    principal = principal_of(request)
+    require_admin(principal)
+    form, search = search_of(request)
+    found = credentials.visible_tokens(principal)
+    if search:
+        found = found.filter(
+            Q(name__icontains=search)
+            | Q(user__username__contains=search.lower())
+            | Q(robot__name__contains=search.lower())
+            | Q(hint=search[-4:])
+        )
+    context = {"page": page_of(request, found), "search": form}
+    return render(request, "accounts/manage/tokens.html", context)
+
+
+@page("GET", "POST")
+def key_list(request: SignedInRequest) -> HttpResponse:
+    """The keys of the token service, and a button that makes another."""
+    principal = principal_of(request)
+    found = signing_keys.signing_keys(principal=principal)
+    if request.method == "POST":
+        signing_keys.rotate(principal=principal, now="now" in request.POST)
+        messages.success(request, _("A new key signs from now on."))
+        return redirect("manage-keys")
+    return render(request, "accounts/manage/keys.html", {"page": page_of(request, found)})

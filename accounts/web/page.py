@@ -1,0 +1,70 @@
+"""What every page for signed-in people has in common."""
+
+import functools
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, cast
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.views.decorators.http import require_http_methods
+
+from accounts.models import User
+
+P = ParamSpec("P")
+
+
+class SignedInRequest(HttpRequest):
+    """A request whose user has signed in."""
+
+    user: User
+
+
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+SignedInView = Callable[Concatenate[SignedInRequest, P], HttpResponseBase]
+
+
+def page(*methods: str) -> Callable[[SignedInView[P]], View[P]]:
+    """A view for people who have signed in, answering these methods; others sign in first.
+
+    What a domain function does not find is a 404; what it denies is a 403 with its reason (Django's
+    own doing). No copy of the answer is kept: it may hold a secret.
+    """
+
+    def decorate(view: SignedInView[P]) -> View[P]:
+        @require_http_methods([*methods, "HEAD"] if "GET" in methods else list(methods))
+        @functools.wraps(view)
+        def answer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                # Nobody can come back to an address that only takes forms.
+                back = request.get_full_path() if request.method in ("GET", "HEAD") else "/"
+                return redirect_to_login(back, settings.LOGIN_URL)
+            try:
+                response = view(request, *args, **kwargs)  # type: ignore[arg-type]
+            except ObjectDoesNotExist as error:
+                raise Http404 from error
+            response.headers.setdefault("Cache-Control", "no-store")
+            return response
+
+        return cast("View[P]", answer)
+
+    return decorate
+
+
+class telling_why_not:  # noqa: N801  (reads as part of a `with` statement)
+    """Show what a domain function refuses at the top of the next page."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if not isinstance(error, ValidationError):
+            return False
+        for text in error.messages:
+            messages.error(self._request, text)
+        return True

@@ -1,0 +1,137 @@
+"""Repositories: found and shown, and their settings."""
+
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.models import User
+from api.v1.endpoint import Endpoint, operation
+from api.v1.fields import Name, RoleField, Strict, Text
+from api.v1.pagination import PageByName
+from api.v1.permissions import SignedInOrReading
+from repositories import administration
+from repositories.access import Action, Principal, allowed, visible_to
+from repositories.models import Repository, RepositoryGrant, Tag
+
+
+class RepositoryShape(serializers.Serializer[Repository]):
+    """A repository."""
+
+    name = serializers.CharField()
+    team = serializers.CharField(source="team.name")
+    visibility = serializers.ChoiceField(choices=Repository.Visibility.values)
+    tags_count = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
+
+
+class RepositoryDetail(RepositoryShape):
+    """A repository, and what the caller may do to it."""
+
+    actions = serializers.SerializerMethodField(help_text="Of `pull`, `push`, `delete`.")
+
+    def get_actions(self, repository: Repository) -> list[str]:
+        may = allowed(principal=self.context["principal"], name=repository.name)
+        return [action.value for action in Action if action in may]
+
+
+class RepositoryQuery(PageByName):
+    search = Text(
+        required=False, allow_blank=True, max_length=255, help_text="What the name contains."
+    )
+    team = Name(required=False, max_length=255, help_text="Only those of this team.")
+
+
+class RepositoryChanges(Strict):
+    """What to change."""
+
+    visibility = serializers.ChoiceField(choices=Repository.Visibility.values)
+
+
+class GrantShape(serializers.Serializer[RepositoryGrant]):
+    """A user's role in one repository, beside that in the team."""
+
+    user = serializers.CharField(source="user.username")
+    role = RoleField()
+
+
+class GrantRole(Strict):
+    """The role to give."""
+
+    role = RoleField()
+
+
+def _found(principal: Principal) -> QuerySet[Repository]:
+    """The repositories that the principal may pull from, each with its number of tags."""
+    tags = Tag.objects.filter(repository=OuterRef("pk")).order_by().values("repository")
+    count = tags.annotate(count=Count("pk")).values("count")
+    found = visible_to(principal).select_related("team")
+    return found.annotate(tags_count=Coalesce(Subquery(count), 0))
+
+
+class RepositoriesView(Endpoint):
+    permission_classes = [SignedInOrReading]
+
+    @operation("List repositories", answer=RepositoryShape, query=RepositoryQuery, pages=True)
+    def get(self, request: Request) -> Response:
+        """The repositories that one may pull from, by name."""
+        found = _found(self.principal)
+        if "search" in self.query:
+            found = found.filter(name__contains=self.query["search"].lower())
+        if "team" in self.query:
+            found = found.filter(team__name=self.query["team"])
+        return self.page(found, RepositoryShape, by="name")
+
+
+class RepositoryView(Endpoint):
+    permission_classes = [SignedInOrReading]
+
+    @operation("Show a repository", answer=RepositoryDetail)
+    def get(self, request: Request, repository: str) -> Response:
+        """For whoever may pull from it. Slashes of the name may be sent as they are."""
+        return self.answer(_found(self.principal).get(name=repository), RepositoryDetail)
+
+    @operation("Change who sees a repository", answer=RepositoryDetail, body=RepositoryChanges)
+    def patch(self, request: Request, repository: str) -> Response:
+        """`private`: the team; `internal`: everyone signed in; `public`: everyone.
+
+        For maintainers.
+        """
+        administration.set_visibility(
+            principal=self.principal, name=repository, visibility=self.body["visibility"]
+        )
+        return self.answer(_found(self.principal).get(name=repository), RepositoryDetail)
+
+
+def _grants(principal: Principal, name: str) -> QuerySet[RepositoryGrant]:
+    """Raises Repository.DoesNotExist, PermissionDenied."""
+    return administration.managed_repository(principal, name).grants.select_related("user")
+
+
+class GrantsView(Endpoint):
+    @operation("List grants", answer=GrantShape, query=PageByName, pages=True)
+    def get(self, request: Request, repository: str) -> Response:
+        """Who has a role in this repository beside the team's members. For maintainers."""
+        return self.page(_grants(self.principal, repository), GrantShape, by="user__username")
+
+
+class GrantView(Endpoint):
+    @operation("Give somebody a role", answer=GrantShape, body=GrantRole)
+    def put(self, request: Request, repository: str, user: str) -> Response:
+        """A role in this repository only. For maintainers; `owner` for the team's owners."""
+        administration.managed_repository(self.principal, repository)
+        given = administration.grant(
+            principal=self.principal,
+            name=repository,
+            user=User.objects.get(username=user),
+            role=self.body["role"],
+        )
+        return self.answer(given, GrantShape)
+
+    @operation("Take a role back", status=204)
+    def delete(self, request: Request, repository: str, user: str) -> Response:
+        """For maintainers."""
+        grantee = _grants(self.principal, repository).get(user__username=user).user
+        administration.withdraw_grant(principal=self.principal, name=repository, user=grantee)
+        return Response(status=204)

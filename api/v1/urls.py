@@ -1,0 +1,95 @@
+"""The addresses of `/api/v1/`.
+
+A repository's name has slashes, and `-` is no part of a name: `team/app/-/grants` can only mean the
+grants of `team/app`.
+"""
+
+from django.urls import path, re_path, register_converter
+from django.views.generic import RedirectView
+
+from api.v1 import (
+    audit,
+    errors,
+    keys,
+    me,
+    repositories,
+    robots,
+    schema,
+    teams,
+    tokens,
+    trust_rules,
+    users,
+)
+
+
+class _Text:
+    """A name in an address. What does not match is nothing's name, and NUL gets no further."""
+
+    regex: str
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+class NameConverter(_Text):
+    regex = "[a-z0-9._-]{1,255}"
+
+
+class RepositoryConverter(_Text):
+    regex = "[a-z0-9._/-]{1,255}"
+
+
+register_converter(NameConverter, "name")
+register_converter(RepositoryConverter, "repository")
+
+_TEAM = "teams/<name:team>"
+_ROBOT = f"{_TEAM}/robots/<name:robot>"
+_RULES = f"{_TEAM}/trust-rules"
+_GRANTS = "repositories/<repository:repository>/-/grants"
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="docs/"), name="root"),
+    path("schema/", schema.SchemaView.as_view(), name="schema"),
+    path("docs/", schema.docs, name="docs"),
+    path("me", me.MeView.as_view(), name="me"),
+    path("me/password", me.MyPasswordView.as_view(), name="my-password"),
+    path("me/sessions", me.MySessionsView.as_view(), name="my-sessions"),
+    path("users", users.UsersView.as_view(), name="users"),
+    path("users/<name:user>", users.UserView.as_view(), name="user"),
+    path(
+        "users/<name:user>/reset-password", users.UserPasswordView.as_view(), name="user-password"
+    ),
+    path("users/<name:user>/sessions", users.UserSessionsView.as_view(), name="user-sessions"),
+    path("teams", teams.TeamsView.as_view(), name="teams"),
+    path(_TEAM, teams.TeamView.as_view(), name="team"),
+    path(f"{_TEAM}/members", teams.MembersView.as_view(), name="members"),
+    path(f"{_TEAM}/members/<name:user>", teams.MemberView.as_view(), name="member"),
+    path(f"{_TEAM}/invitations", teams.InvitationsView.as_view(), name="invitations"),
+    path(
+        f"{_TEAM}/invitations/<int:invitation>", teams.InvitationView.as_view(), name="invitation"
+    ),
+    path("invitations/accept", teams.AcceptanceView.as_view(), name="acceptance"),
+    path(f"{_TEAM}/robots", robots.RobotsView.as_view(), name="robots"),
+    path(_ROBOT, robots.RobotView.as_view(), name="robot"),
+    path(f"{_ROBOT}/tokens", robots.RobotTokensView.as_view(), name="robot-tokens"),
+    path(_RULES, trust_rules.TrustRulesView.as_view(), name="trust-rules"),
+    path(f"{_RULES}/<int:rule>", trust_rules.TrustRuleView.as_view(), name="trust-rule"),
+    path("tokens", tokens.TokensView.as_view(), name="tokens"),
+    path("tokens/<int:token>", tokens.TokenView.as_view(), name="token"),
+    path("repositories", repositories.RepositoriesView.as_view(), name="repositories"),
+    path(_GRANTS, repositories.GrantsView.as_view(), name="grants"),
+    path(f"{_GRANTS}/<name:user>", repositories.GrantView.as_view(), name="grant"),
+    path(
+        "repositories/<repository:repository>",
+        repositories.RepositoryView.as_view(),
+        name="repository",
+    ),
+    path("audit", audit.AuditView.as_view(), name="audit"),
+    path("audit/export", audit.AuditExportView.as_view(), name="audit-export"),
+    path("keys", keys.KeysView.as_view(), name="keys"),
+    path("keys/rotate", keys.KeyRotationView.as_view(), name="key-rotation"),
+    re_path("", errors.no_such_address, name="no-such-address"),
+]

@@ -1,0 +1,1 @@
+"""Signing in by others: OpenID Connect, LDAP, htpasswd files, jobs' tokens; the second factor."""
