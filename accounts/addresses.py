@@ -80,6 +80,7 @@ def _first(environ: Mapping[str, Any], key: str) -> str:
     return str(environ.get(key, "")).partition(",")[0].strip()
 
 
+@functools.lru_cache(maxsize=4096)
 def _plain(text: str) -> str | None:
     """The address alone, of `192.0.2.1:4711`, `[2001:db8::1]:4711` and the like."""
     text = text.strip()
@@ -101,8 +102,11 @@ def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 def household(address: str) -> str:
-    """Whom an address stands for: of the sixth version each subscriber has a network of 2^64."""
-    parsed = _parse(address)
+    """Whom an address stands for: of the sixth version each subscriber has a network of 2^64.
+
+    No address is the command line's.
+    """
+    parsed = _parse(address or "127.0.0.1")
     if parsed.version == 4:
         return str(parsed)
     return str(ipaddress.ip_network((int(parsed), 64), strict=False).network_address)

@@ -12,6 +12,7 @@ import hmac
 import threading
 import time
 from collections import OrderedDict
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -144,6 +145,14 @@ def _by_bearer(credentials: str, address: str) -> Principal:
     if tokens.looks_like_token(credentials):
         return _by_token(None, credentials, address)
     claims = signing.verify(credentials)
+    principal = claims.speaks_for
+    if not isinstance(principal, Principal):
+        principal = claims.speaks_for = _principal_of_claims(claims)
+    return principal if principal.address == address else replace(principal, address=address)
+
+
+def _principal_of_claims(claims: signing.Claims) -> Principal:
+    """Whom a verified token speaks for, made once for each. Raises Unauthorized."""
     try:
         access = claims.get("access", [])
         return Principal(
@@ -154,7 +163,6 @@ def _by_bearer(credentials: str, address: str) -> Principal:
             refused=_actions(access, "refused"),
             may_list=CATALOG in access,
             credential=str(claims.get("cred", "bearer token")),
-            address=address,
         )
     except (KeyError, TypeError, ValueError) as error:
         # Signed by our key, and yet not by this program: another version's, perhaps.

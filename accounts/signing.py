@@ -198,7 +198,13 @@ def sign(*, subject: str, audience: str, claims: Mapping[str, object]) -> tuple[
     return jwt.encode(header, payload, key.key, algorithms=[ALGORITHM]), issued
 
 
-def verify(token: str) -> Mapping[str, Any]:
+class Claims(dict[str, Any]):
+    """The claims of a token that was verified, and room for what the caller makes of them."""
+
+    speaks_for: object = None
+
+
+def verify(token: str) -> Claims:
     """The claims of a bearer token of ours for this service. Raises Unauthorized.
 
     Verified once and remembered until it expires: a signature check costs more than an answer.
@@ -211,7 +217,7 @@ def verify(token: str) -> Mapping[str, Any]:
     return claims
 
 
-def _verify(token: str) -> tuple[str, Mapping[str, Any]]:
+def _verify(token: str) -> tuple[str, Claims]:
     """The token's key and its claims."""
     invalid = Unauthorized("this token is not valid: ask the token service for another")
     if len(token) > MAX_TOKEN_LENGTH:
@@ -225,7 +231,7 @@ def _verify(token: str) -> tuple[str, Mapping[str, Any]]:
         raise invalid
     if decoded.claims["aud"] != settings.TOKEN_SERVICE:
         raise invalid
-    return decoded.header["kid"], decoded.claims
+    return decoded.header["kid"], Claims(decoded.claims)
 
 
 _RULES = jwt.JWTClaimsRegistry(
@@ -252,10 +258,10 @@ class _Verified:
     """Tokens that were verified, under their digest, until they expire or their key retires."""
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[bytes, tuple[str, Mapping[str, Any]]] = OrderedDict()
+        self._entries: OrderedDict[bytes, tuple[str, Claims]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, token: str) -> Mapping[str, Any] | None:
+    def get(self, token: str) -> Claims | None:
         entry = self._entries.get(_digest(token))
         if entry is None:
             return None
@@ -263,7 +269,7 @@ class _Verified:
         # Whoever stole a key can date its tokens far ahead: they end with the key.
         return claims if claims["exp"] > time.time() and _keys.find(kid) else None
 
-    def put(self, token: str, kid: str, claims: Mapping[str, Any]) -> None:
+    def put(self, token: str, kid: str, claims: Claims) -> None:
         with self._lock:
             self._entries[_digest(token)] = kid, claims
             while len(self._entries) > _MAX_REMEMBERED:
