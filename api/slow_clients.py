@@ -83,17 +83,21 @@ def watch(connection: Any, size: int) -> Iterator[Watch]:
 @contextmanager
 def watch_for(connection: Any, seconds: float) -> Iterator[Watch]:
     """Look after anything that reads from `connection` and has to be done within `seconds`."""
-    found = Watch(connection, seconds)
-    if connection is None:
-        yield found
-        return
-    _watcher.add(found)
+    found = begin(connection, seconds)
     try:
         yield found
     finally:
-        _watcher.remove(found)
+        settle(found)
+
+
+def begin(connection: Any, seconds: float) -> Watch:
+    """Look after what reads from `connection`, a socket or None, until `settle` is called."""
+    found = Watch(connection, seconds)
+    if connection is not None:
+        _watcher.add(found)
+    return found
 
 
 def settle(found: Watch) -> None:
-    """End a watch before its block does: what it waited for has come."""
+    """End a watch: what it waited for has come, or never will. Once more does no harm."""
     _watcher.remove(found)

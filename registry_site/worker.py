@@ -13,9 +13,10 @@ from typing import Any
 from gunicorn.workers.gthread import ThreadWorker
 
 from api import slow_clients
+from registry_site.connection import Connection
 
 # The worker waits this long for the first byte before it takes the clock in hand itself.
-_FIRST_BYTE_SECONDS = 5.0
+_HEADERS_SECONDS = 5.0 + slow_clients.HEADER_SECONDS
 # A client that stops reading an answer is given up after this long without an acknowledged byte.
 _STALLED_MILLISECONDS = 120_000
 # How long a thread waits for the next request of the connection that it has just answered, and how
@@ -26,6 +27,12 @@ _MOST_IN_A_ROW = 100
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """`gthread` in all other respects."""
+
+    def init_process(self) -> None:
+        # Asked for some twenty times a request: as plain attributes they come at once.
+        settings = self.cfg.settings
+        self.cfg.__dict__.update({name: setting.get() for name, setting in settings.items()})
+        super().init_process()
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
@@ -51,14 +58,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def _handle_one(self, conn: Any) -> Any:
         if not conn.initialized:
             _give_up_stalled(conn.sock)
-        seconds = _FIRST_BYTE_SECONDS + slow_clients.HEADER_SECONDS
-        with slow_clients.watch_for(conn.sock, seconds) as watch:
-            conn.header_watch = watch
+            if not self.cfg.is_ssl and not isinstance(conn.sock, Connection):
+                conn.sock = Connection(conn.sock)
+        watch = conn.header_watch = slow_clients.begin(conn.sock, _HEADERS_SECONDS)
+        try:
             return super().handle(conn)
+        finally:
+            slow_clients.settle(watch)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         slow_clients.settle(conn.header_watch)  # the headers are here
-        return super().handle_request(req, conn)
+        if not isinstance(conn.sock, Connection):
+            return super().handle_request(req, conn)
+        conn.sock.hold()
+        try:
+            keep = super().handle_request(req, conn)
+            conn.sock.flush()
+        except BaseException:
+            conn.sock.drop()  # the connection is closed, or told of the mistake by itself
+            raise
+        return keep
 
 
 def _has_more(connection: Any) -> bool:

@@ -7,6 +7,8 @@ from typing import BinaryIO
 
 from repositories.oci.errors import OCIError
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(slots=True)
 class FilePart:
@@ -33,7 +35,7 @@ def json_response(
     return Response(
         status,
         {"Content-Type": "application/json", **(headers or {})},
-        json.dumps(content, separators=(",", ":")).encode("ascii"),
+        _encode(content).encode("ascii"),
     )
 
 
