@@ -12,10 +12,18 @@ from django.conf import settings
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import AccessToken, Membership, Team, User
+from repositories import database
 from repositories.models import Repository, RepositoryGrant
 from repositories.oci.errors import Denied, NameUnknown, Unauthorized
 from repositories.oci.names import team_of
 from repositories.oci.scopes import TokenScope, parse_token_scopes
+
+_REPOSITORY_ID = "SELECT id FROM repositories_repository WHERE name = %s"
+_NEW_REPOSITORY = """
+INSERT INTO repositories_repository (name, team_id, visibility, created_at)
+SELECT %s, id, %s, %s FROM accounts_team WHERE name = %s
+ON CONFLICT (name) DO NOTHING RETURNING id
+"""
 
 
 class Action(StrEnum):
@@ -288,15 +296,15 @@ def repository_for_push(*, principal: Principal, name: str) -> int:
 
     The caller has made sure of `Action.PUSH`.
     """
-    found = Repository.objects.filter(name=name).values_list("id", flat=True).first()
-    if found is not None:
-        return found
-    team, _ = Team.objects.get_or_create(name=team_of(name))
     # What nobody in particular made, everybody could reach already.
     visibility = (
         Repository.Visibility.PUBLIC if principal.is_anonymous else Repository.Visibility.PRIVATE
     )
-    Repository.objects.bulk_create(
-        [Repository(name=name, team=team, visibility=visibility)], ignore_conflicts=True
-    )
-    return Repository.objects.values_list("id", flat=True).get(name=name)
+    team = team_of(name)
+    values = [name, visibility.value, database.now(), team]
+    while True:
+        rows = database.fetch(_REPOSITORY_ID, [name]) or database.fetch(_NEW_REPOSITORY, values)
+        if rows:
+            return int(rows[0][0])
+        # Its team is new, too; or another request has just made it.
+        Team.objects.get_or_create(name=team)

@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import ProtectedError
 
 from repositories.access import Action, Principal, allowed, name_unknown, repository_for_push
 from repositories.audit import record
-from repositories.database import lock_digest, once_more_on_conflict
-from repositories.models import Blob, BlobLink, Repository
+from repositories.database import execute, fetch, lock_digest, now, once_more_on_conflict
+from repositories.models import BlobLink, Repository
 from repositories.oci.digests import Digest
 from repositories.oci.errors import BlobInUse, BlobUnknown
 from repositories.storage import storage
@@ -22,6 +22,25 @@ JOIN repositories_bloblink AS link ON link.repository_id = repository.id
 JOIN repositories_blob AS blob ON blob.id = link.blob_id
 WHERE repository.name = %s AND blob.digest = %s
 """
+# Where a blob may be mounted from. With no source named, a few candidates are enough: each costs a
+# look at its permissions.
+_SOURCES = """
+SELECT link.blob_id, repository.name
+FROM repositories_blob AS blob
+JOIN repositories_bloblink AS link ON link.blob_id = blob.id
+JOIN repositories_repository AS repository ON repository.id = link.repository_id
+WHERE blob.digest = %s
+"""
+_NAMED_SOURCE = f"{_SOURCES} AND repository.name = %s"
+_ANY_SOURCE = f"{_SOURCES} LIMIT 20"
+_NEW_BLOB = """
+INSERT INTO repositories_blob (digest, size, created_at) VALUES (%s, %s, %s)
+ON CONFLICT (digest) DO NOTHING RETURNING id
+"""
+_LINK = """
+INSERT INTO repositories_bloblink (repository_id, blob_id, created_at) VALUES (%s, %s, %s)
+ON CONFLICT (repository_id, blob_id) DO NOTHING
+"""
 
 
 class FoundBlob(NamedTuple):
@@ -33,12 +52,10 @@ class FoundBlob(NamedTuple):
 
 def find(*, repository: str, digest: Digest) -> FoundBlob:
     """The blob, if `repository` links it. Raises BlobUnknown, NameUnknown."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FIND, [repository, str(digest)])
-        row = cursor.fetchone()
-    if row is None:
+    rows = fetch(_FIND, [repository, str(digest)])
+    if not rows:
         raise _unknown(repository, digest)
-    return FoundBlob(digest, row[0])
+    return FoundBlob(digest, rows[0][0])
 
 
 def _unknown(repository: str, digest: Digest) -> Exception:
@@ -59,17 +76,15 @@ def publish(*, repository_id: int, digest: Digest, writer: UploadWriter) -> bool
     Raises OSError.
     """
     lock_digest(digest)
-    Blob.objects.bulk_create(
-        [Blob(digest=str(digest), size=writer.size)],
-        ignore_conflicts=True,
+    rows = fetch(_NEW_BLOB, [str(digest), writer.size, now()]) or fetch(
+        "SELECT id FROM repositories_blob WHERE digest = %s", [str(digest)]
     )
-    blob = Blob.objects.only("id").get(digest=str(digest))
     is_new = _stored_size(digest) != writer.size
     if is_new:
         writer.publish(digest)
     else:
         storage().confirm(digest)
-    link(repository_id=repository_id, blob_id=blob.id)
+    link(repository_id=repository_id, blob_id=rows[0][0])
     return is_new
 
 
@@ -82,9 +97,7 @@ def _stored_size(digest: Digest) -> int:
 
 def link(*, repository_id: int, blob_id: int) -> None:
     """Let the repository serve the blob; nothing happens when it may already."""
-    BlobLink.objects.bulk_create(
-        [BlobLink(repository_id=repository_id, blob_id=blob_id)], ignore_conflicts=True
-    )
+    execute(_LINK, [repository_id, blob_id, now()])
 
 
 @once_more_on_conflict
@@ -97,11 +110,8 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
     """
     # No lock: the new link's foreign key does not let the blob go (see `once_more_on_conflict`).
     with transaction.atomic():
-        links = BlobLink.objects.filter(blob__digest=str(digest))
-        if source:
-            links = links.filter(repository__name=source)
-        # With no source, a few candidates are enough: each costs a look at its permissions.
-        for blob_id, name in links.values_list("blob_id", "repository__name")[:20]:
+        values = [str(digest), source] if source else [str(digest)]
+        for blob_id, name in fetch(_NAMED_SOURCE if source else _ANY_SOURCE, values):
             if principal.is_unlimited or Action.PULL in allowed(principal=principal, name=name):
                 target = repository_for_push(principal=principal, name=repository)
                 link(repository_id=target, blob_id=blob_id)

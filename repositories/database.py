@@ -1,15 +1,60 @@
 """How the registry uses the database: what every domain module needs beyond the ORM."""
 
 import functools
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import IntegrityError, connection
+from django.utils import timezone
 
 from repositories.oci.digests import Digest
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def fetch(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a statement that is written out.
+
+    Pulls and pushes write theirs out: building one anew costs more than running it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
+def execute(statement: str, values: Sequence[Any]) -> None:
+    """Run a statement that is written out and has no rows."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+def insert(table: str, rows: Iterable[dict[str, object]], *, otherwise: str = "") -> None:
+    """Insert rows, which have the same columns; with `ON CONFLICT` as `otherwise` says."""
+    rows = list(rows)
+    if not rows:
+        return
+    columns = ", ".join(rows[0])
+    lines = ", ".join([placeholders(len(rows[0]))] * len(rows))
+    # Table and columns are written in our code; every value is a parameter.
+    statement = f"INSERT INTO {table} ({columns}) VALUES {lines} {otherwise}"  # noqa: S608
+    execute(statement, [value for row in rows for value in row.values()])
+
+
+def placeholders(count: int) -> str:
+    """`(%s, …)` for `count` values."""
+    return f"({', '.join(['%s'] * count)})"
+
+
+def now() -> Any:
+    """The time, as this database takes it in a statement that is written out."""
+    return connection.ops.adapt_datetimefield_value(timezone.now())
+
+
+def for_update() -> str:
+    """What locks the rows of a SELECT; SQLite has one writer at a time anyway."""
+    return "FOR UPDATE" if connection.features.has_select_for_update else ""
 
 
 def release() -> None:

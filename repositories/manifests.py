@@ -4,13 +4,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from repositories import tags
 from repositories.access import Principal, name_unknown, repository_for_push
 from repositories.audit import record
-from repositories.database import once_more_on_conflict
-from repositories.models import BlobLink, Manifest, ManifestBlob, ManifestChild, Repository
+from repositories.database import fetch, insert, now, once_more_on_conflict, placeholders
+from repositories.models import Manifest, ManifestBlob, Repository
 from repositories.models.manifest import MAX_MEDIA_TYPE_LENGTH
 from repositories.oci import manifests as oci
 from repositories.oci.digests import Digest, is_digest
@@ -36,6 +36,27 @@ JOIN repositories_tag AS tag ON tag.repository_id = repository.id
 JOIN repositories_manifest AS manifest ON manifest.id = tag.manifest_id
 WHERE repository.name = %s AND tag.name = %s
 """
+# The repository of a push, and the manifest, where it was pushed before.
+_PLACE = """
+SELECT repository.id, manifest.id
+FROM repositories_repository AS repository
+LEFT JOIN repositories_manifest AS manifest
+ON manifest.repository_id = repository.id AND manifest.digest = %s
+WHERE repository.name = %s
+"""
+_LINKS = """
+SELECT blob.digest, link.id, blob.size
+FROM repositories_blob AS blob
+JOIN repositories_bloblink AS link ON link.blob_id = blob.id AND link.repository_id = %s
+WHERE blob.digest IN
+"""
+_INSERT = """
+INSERT INTO repositories_manifest (
+    repository_id, digest, media_type, payload, artifact_type, subject, referrer, pushed_at,
+    pushed_by
+) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
+"""
+Role = ManifestBlob.Role
 
 
 class StoredManifest(NamedTuple):
@@ -58,12 +79,11 @@ class PushedManifest:
 def read(*, repository: str, reference: str) -> StoredManifest:
     """The manifest that a tag or a digest names (end-3). Raises ManifestUnknown, NameUnknown."""
     query = _BY_DIGEST if is_digest(reference) else _BY_TAG
-    with connection.cursor() as cursor:
-        cursor.execute(query, [repository, reference])
-        row = cursor.fetchone()
-    if row is None:
+    rows = fetch(query, [repository, reference])
+    if not rows:
         raise _unknown(repository, reference)
-    return StoredManifest(row[0], row[1], bytes(row[2]))
+    digest, media_type, payload = rows[0]
+    return StoredManifest(digest, media_type, bytes(payload))
 
 
 def _unknown(repository: str, reference: str) -> Exception:
@@ -118,19 +138,21 @@ def _store(
     parsed: oci.ParsedManifest,
 ) -> None:
     with transaction.atomic():
-        repository_id = repository_for_push(principal=principal, name=repository)
-        manifest = Manifest(
+        place = fetch(_PLACE, [str(digest), repository])
+        if place:
+            repository_id, manifest_id = place[0]
+        else:
+            repository_id = repository_for_push(principal=principal, name=repository)
+            manifest_id = None
+        if manifest_id is None:  # otherwise its blobs are here, and cannot have left since
+            manifest_id = _insert(principal, repository_id, digest, payload, parsed)
+        tags.move(
+            principal=principal,
             repository_id=repository_id,
+            manifest_id=manifest_id,
             digest=str(digest),
-            media_type=parsed.media_type,
-            payload=payload,
-            artifact_type=parsed.artifact_type,
-            subject=str(parsed.subject.digest) if parsed.subject else "",
-            referrer=parsed.referrer(digest=digest, size=len(payload)),
-            pushed_by=principal.name,
+            names=names,
         )
-        manifest = _insert(manifest, parsed)
-        tags.move(principal=principal, manifest=manifest, names=names)
         record(principal, "manifest.push", f"{repository}@{digest}", tags=sorted(names))
 
 
@@ -139,14 +161,12 @@ def _links(repository_id: int, parsed: oci.ParsedManifest) -> Mapping[Digest, in
 
     Raises ManifestBlobUnknown for those that it lacks, ManifestInvalid for a wrong size.
     """
-    needed = {blob.digest: blob for blob in parsed.stored_blobs}
+    needed = {str(blob.digest) for blob in parsed.stored_blobs}
     if not needed:
         return {}
-    rows = BlobLink.objects.filter(
-        repository_id=repository_id, blob__digest__in=[str(digest) for digest in needed]
-    ).values_list("blob__digest", "id", "blob__size")
-    found = {Digest.parse(digest): (link, size) for digest, link, size in rows}
-    missing = sorted(str(digest) for digest in needed.keys() - found.keys())
+    rows = fetch(_LINKS + placeholders(len(needed)), [repository_id, *sorted(needed)])
+    found = {digest: (link, size) for digest, link, size in rows}
+    missing = sorted(needed - found.keys())
     if missing:
         raise ManifestBlobUnknown(
             f"{len(missing)} of the manifest's blobs are not in this repository; push them first: "
@@ -154,42 +174,49 @@ def _links(repository_id: int, parsed: oci.ParsedManifest) -> Mapping[Digest, in
             detail=[{"digest": digest} for digest in missing],
         )
     for blob in parsed.stored_blobs:
-        actual = found[blob.digest][1]
+        actual = found[str(blob.digest)][1]
         if blob.size != actual:
             raise ManifestInvalid(
                 f"the manifest gives {blob.digest} {blob.size} bytes, and it has {actual}",
                 detail={"digest": str(blob.digest), "size": actual},
             )
-    return {digest: link for digest, (link, _) in found.items()}
+    return {blob.digest: found[str(blob.digest)][0] for blob in parsed.stored_blobs}
 
 
-def _insert(manifest: Manifest, parsed: oci.ParsedManifest) -> Manifest:
-    """The row of the manifest; when it was pushed before, the one that is there already: its
-    blobs cannot have left since. Raises ManifestBlobUnknown, ManifestInvalid."""
-    existing = (
-        Manifest.objects.only("id", "repository_id", "digest")
-        .filter(repository_id=manifest.repository_id, digest=manifest.digest)
-        .first()
-    )
-    if existing is not None:
-        return existing
-    links = _links(manifest.repository_id, parsed)
-    manifest.save(force_insert=True)
+def _insert(
+    principal: Principal,
+    repository_id: int,
+    digest: Digest,
+    payload: bytes,
+    parsed: oci.ParsedManifest,
+) -> int:
+    """The id of the manifest's new row. Raises ManifestBlobUnknown, ManifestInvalid."""
+    links = _links(repository_id, parsed)
+    subject = str(parsed.subject.digest) if parsed.subject else ""
+    referrer = parsed.referrer(digest=digest, size=len(payload))
+    row = [repository_id, str(digest), parsed.media_type, payload, parsed.artifact_type]
+    manifest_id: int = fetch(_INSERT, [*row, subject, referrer, now(), principal.name])[0][0]
     first_layer = 1 if parsed.config else 0
-    ManifestBlob.objects.bulk_create(
-        ManifestBlob(
-            manifest=manifest,
-            link_id=links[blob.digest],
-            role=ManifestBlob.Role.LAYER if position >= first_layer else ManifestBlob.Role.CONFIG,
-            position=position,
-        )
-        for position, blob in enumerate(parsed.stored_blobs)
+    insert(
+        "repositories_manifestblob",
+        (
+            {
+                "manifest_id": manifest_id,
+                "link_id": links[blob.digest],
+                "role": (Role.LAYER if position >= first_layer else Role.CONFIG).value,
+                "position": position,
+            }
+            for position, blob in enumerate(parsed.stored_blobs)
+        ),
     )
-    ManifestChild.objects.bulk_create(
-        ManifestChild(parent=manifest, digest=str(child.digest), position=position)
-        for position, child in enumerate(parsed.manifests)
+    insert(
+        "repositories_manifestchild",
+        (
+            {"parent_id": manifest_id, "digest": str(child.digest), "position": position}
+            for position, child in enumerate(parsed.manifests)
+        ),
     )
-    return manifest
+    return manifest_id
 
 
 @once_more_on_conflict

@@ -6,8 +6,11 @@ from django.db import transaction
 
 from repositories.access import Principal, name_unknown
 from repositories.audit import record
-from repositories.models import Manifest, Repository, Tag, TagChange
+from repositories.database import fetch, for_update, insert, now, placeholders
+from repositories.models import Repository, Tag
 from repositories.oci.errors import ManifestUnknown
+
+_CURRENT = "SELECT name, manifest_id FROM repositories_tag WHERE repository_id = %s AND name IN"
 
 
 def listing(*, repository: str, limit: int, last: str = "") -> list[str]:
@@ -22,33 +25,33 @@ def listing(*, repository: str, limit: int, last: str = "") -> list[str]:
     return list(tags.values_list("name", flat=True)[:limit])
 
 
-def move(*, principal: Principal, manifest: Manifest, names: Iterable[str]) -> None:
-    """Let each tag name `manifest`, and write down those that did not. Inside a transaction.
+def move(
+    *,
+    principal: Principal,
+    repository_id: int,
+    manifest_id: int,
+    digest: str,
+    names: Iterable[str],
+) -> None:
+    """Let each tag name the manifest, and write down those that did not. Inside a transaction.
 
     Tags are taken in the order of their names, so that two requests cannot wait for each other.
     """
-    repository_id = manifest.repository_id
     wanted = sorted(set(names))
     if not wanted:
         return
-    current = dict(
-        Tag.objects.select_for_update()
-        .filter(repository_id=repository_id, name__in=wanted)
-        .order_by("name")
-        .values_list("name", "manifest_id")
+    query = f"{_CURRENT} {placeholders(len(wanted))} ORDER BY name {for_update()}"
+    current = dict(fetch(query, [repository_id, *wanted]))
+    at = now()
+    row = {"repository_id": repository_id, "manifest_id": manifest_id}
+    insert(
+        "repositories_tag",
+        [{**row, "name": name, "created_at": at, "pushed_at": at} for name in wanted],
+        otherwise="ON CONFLICT (repository_id, name) DO UPDATE "
+        "SET manifest_id = excluded.manifest_id, pushed_at = excluded.pushed_at",
     )
-    Tag.objects.bulk_create(
-        [Tag(repository_id=repository_id, name=name, manifest=manifest) for name in wanted],
-        update_conflicts=True,
-        update_fields=["manifest", "pushed_at"],
-        unique_fields=["repository", "name"],
-    )
-    _record(
-        principal,
-        repository_id,
-        (name for name in wanted if current.get(name) != manifest.id),
-        manifest.digest,
-    )
+    moved = (name for name in wanted if current.get(name) != manifest_id)
+    _record(principal, repository_id, moved, digest)
 
 
 def delete(*, principal: Principal, repository: str, name: str) -> None:
@@ -74,7 +77,6 @@ def forget(*, principal: Principal, repository_id: int, names: Collection[str]) 
 
 
 def _record(principal: Principal, repository_id: int, names: Iterable[str], digest: str) -> None:
-    TagChange.objects.bulk_create(
-        TagChange(repository_id=repository_id, name=name, digest=digest, changed_by=principal.name)
-        for name in names
-    )
+    row = {"repository_id": repository_id, "digest": digest, "changed_by": principal.name}
+    at = now()
+    insert("repositories_tagchange", [{**row, "name": name, "changed_at": at} for name in names])

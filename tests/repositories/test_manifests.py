@@ -269,7 +269,7 @@ def test_a_push_that_lost_a_race_is_tried_once_more(
         push_blob(writer, content)
     insert, failures = manifests._insert, [IntegrityError("a blob link is gone")]
 
-    def unlucky(*args: object) -> Manifest:
+    def unlucky(*args: object) -> int:
         if failures:
             raise failures.pop()
         return insert(*args)  # type: ignore[arg-type]
