@@ -8,13 +8,14 @@ import errno
 import logging
 from collections.abc import Callable
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from accounts import audit
 from accounts.authentication import sign_in
 from api.v2 import catalog, challenge, routes
 from api.v2.request import Request
 from api.v2.response import Response, error_response
+from repositories import database
 from repositories.access import (
     ANONYMOUS,
     Principal,
@@ -69,7 +70,7 @@ def guarded(request: Request, dispatch: Dispatch) -> Response:
 
 def _attempt(request: Request, dispatch: Dispatch) -> Response:
     if request.method not in ("GET", "HEAD"):
-        close_old_connections()  # asks the database for a sign of life before anything is changed
+        database.refresh()
         return dispatch(request)
     try:
         return dispatch(request)

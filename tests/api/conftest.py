@@ -3,7 +3,7 @@
 import pytest
 from pytest_django import Settings
 
-from api.v2 import endpoint
+from repositories import database
 from tests.api.doors import DOORS, Caller
 
 
@@ -24,7 +24,7 @@ def _one_connection(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     """Inside of a test's transaction the connection stays, as with Django's own test client."""
     marker = request.node.get_closest_marker("django_db")
     if marker is None or not marker.kwargs.get("transaction"):
-        monkeypatch.setattr(endpoint, "close_old_connections", lambda: None)
+        monkeypatch.setattr(database, "refresh", lambda: None)
 
 
 @pytest.fixture(params=DOORS)

@@ -48,7 +48,8 @@ def cut() -> None:
         ours = cursor.fetchone()
     other = connection.copy()
     with other.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", ours)
+        # Until it is gone: a server that stops has hung up before a client comes back.
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", ours)
     other.close()
 
 

@@ -1,5 +1,9 @@
 """The helpers around the database."""
 
+import socket
+import time
+from unittest import mock
+
 import pytest
 from django.db import IntegrityError, connection, transaction
 
@@ -72,3 +76,36 @@ def test_a_connection_that_was_released_comes_back_by_itself() -> None:
     database.release()
     assert (connection.connection is None) == (connection.vendor == "postgresql")
     assert not Repository.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_connection_that_was_just_used_needs_no_sign_of_life(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(database, "close_old_connections", lambda: None)
+    monkeypatch.setattr(database, "_is_quiet", lambda: True)
+    clock = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    signs = []
+    for pause in (100, 0.5, 0.9, 1.1):
+        clock[0] += pause
+        connection.health_check_done = False  # type: ignore[attr-defined]
+        database.refresh()
+        signs.append(connection.health_check_done)  # type: ignore[attr-defined]
+
+    assert signs == [False, True, True, False]
+
+
+@pytest.mark.django_db
+def test_a_connection_that_the_server_hung_up_is_not_quiet() -> None:
+    if connection.vendor != "postgresql":
+        assert not database._is_quiet()
+        return
+    database.fetch("SELECT 1", [])
+    raw = connection.connection
+    assert database._is_quiet()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.close()
+        with mock.patch.object(type(raw), "fileno", return_value=ours.fileno()):
+            assert not database._is_quiet()
