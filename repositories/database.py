@@ -7,7 +7,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import IntegrityError, close_old_connections, connection
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    IntegrityError,
+    close_old_connections,
+    connection,
+    connections,
+)
 from django.utils import timezone
 
 from repositories.oci.digests import Digest
@@ -25,9 +31,17 @@ def fetch(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
 
     Pulls and pushes write theirs out: building one anew costs more than running it.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    database = connections[DEFAULT_DB_ALIAS]  # the proxy would look it up at each attribute
+    rows: list[tuple[Any, ...]]
+    if database.vendor == "sqlite" or database.in_atomic_block or database.queries_logged:
+        with database.cursor() as cursor:
+            cursor.execute(statement, values)
+            rows = cursor.fetchall()
+        return rows
+    # Django's cursor watches over transactions and keeps a log: a look-up needs neither.
+    database.ensure_connection()
+    with database.wrap_database_errors:
+        rows = database.connection.execute(statement, values).fetchall()
     return rows
 
 
