@@ -8,8 +8,7 @@ from pytest_django import Settings
 
 from accounts import tokens
 from accounts.models import AccessToken, Membership, Robot, Team, User
-from api.v2 import endpoint
-from repositories import manifests, uploads
+from repositories import database, manifests, uploads
 from repositories.access import Principal, principal_of
 from repositories.models import Repository
 from repositories.oci import media_types
@@ -64,7 +63,7 @@ def _fast_passwords(settings: Settings) -> None:
 @pytest.fixture(autouse=True)
 def _one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's transaction lives in its connection, which requests would close otherwise."""
-    monkeypatch.setattr(endpoint, "close_old_connections", lambda: None)
+    monkeypatch.setattr(database, "refresh", lambda: None)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ import requests
 from django.conf import LazySettings
 from django.test import Client
 
-from api.v2 import endpoint
 from registry_site import sign_on
+from repositories import database
 from tests.accounts.sso.provider.__main__ import CLIENT_ID, CLIENT_SECRET
 from tests.live import ROOT
 
@@ -33,7 +33,7 @@ def _fast_passwords(settings: LazySettings) -> None:
 @pytest.fixture(autouse=True)
 def _one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inside of a test's transaction the connection stays, as with Django's own test client."""
-    monkeypatch.setattr(endpoint, "close_old_connections", lambda: None)
+    monkeypatch.setattr(database, "refresh", lambda: None)
 
 
 class Provider:
