@@ -7,7 +7,7 @@ from django.db.models import ProtectedError
 
 from repositories.access import Action, Principal, allowed, name_unknown, repository_for_push
 from repositories.audit import record
-from repositories.database import execute, fetch, lock_digest, now, once_more_on_conflict
+from repositories.database import fetch, insert, lock_digest, now, once_more_on_conflict
 from repositories.models import BlobLink, Repository
 from repositories.oci.digests import Digest
 from repositories.oci.errors import BlobInUse, BlobUnknown
@@ -36,10 +36,6 @@ _ANY_SOURCE = f"{_SOURCES} LIMIT 20"
 _NEW_BLOB = """
 INSERT INTO repositories_blob (digest, size, created_at) VALUES (%s, %s, %s)
 ON CONFLICT (digest) DO NOTHING RETURNING id
-"""
-_LINK = """
-INSERT INTO repositories_bloblink (repository_id, blob_id, created_at) VALUES (%s, %s, %s)
-ON CONFLICT (repository_id, blob_id) DO NOTHING
 """
 
 
@@ -97,7 +93,11 @@ def _stored_size(digest: Digest) -> int:
 
 def link(*, repository_id: int, blob_id: int) -> None:
     """Let the repository serve the blob; nothing happens when it may already."""
-    execute(_LINK, [repository_id, blob_id, now()])
+    insert(
+        "repositories_bloblink",
+        [{"repository_id": repository_id, "blob_id": blob_id, "created_at": now()}],
+        otherwise="ON CONFLICT (repository_id, blob_id) DO NOTHING",
+    )
 
 
 @once_more_on_conflict

@@ -37,16 +37,16 @@ def fetch(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with database.cursor() as cursor:
             cursor.execute(statement, values)
             rows = cursor.fetchall()
-        return rows
-    # Django's cursor watches over transactions and keeps a log: a look-up needs neither.
-    database.ensure_connection()
-    with database.wrap_database_errors:
-        rows = database.connection.execute(statement, values).fetchall()
+    else:
+        # Django's cursor watches over transactions and keeps a log: a look-up needs neither.
+        database.ensure_connection()
+        with database.wrap_database_errors:
+            rows = database.connection.execute(statement, values).fetchall()
     return rows
 
 
 def execute(statement: str, values: Sequence[Any]) -> None:
-    """Run a statement that is written out and has no rows."""
+    """Run a statement that is written out and whose rows, if any, say nothing."""
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
 
@@ -85,9 +85,9 @@ def refresh() -> None:
     it hangs up, is taken to be alive: asking would be one more turn for each write.
     """
     close_old_connections()
-    now, last = time.monotonic(), getattr(_used, "at", 0.0)
-    _used.at = now
-    if now - last < _ALIVE_SECONDS and _is_quiet():
+    at, last = time.monotonic(), getattr(_used, "at", 0.0)
+    _used.at = at
+    if at - last < _ALIVE_SECONDS and _is_quiet():
         connection.health_check_done = True  # type: ignore[attr-defined]
 
 
@@ -117,8 +117,7 @@ def lock_digest(digest: Digest) -> None:
     """
     if connection.vendor == "postgresql":
         key = int(digest.hex[:16], 16) - 2**63
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+        execute("SELECT pg_advisory_xact_lock(%s)", [key])
 
 
 def once_more_on_conflict(function: Callable[P, R]) -> Callable[P, R]:
