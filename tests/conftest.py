@@ -9,6 +9,7 @@ from django.test import override_settings
 
 from accounts import authentication, signing, throttle
 from accounts.models import Membership, Team, User
+from repositories import database
 from repositories.access import ANONYMOUS, Principal, principal_of
 from repositories.storage import storage
 from repositories.storage.base import Storage
@@ -32,6 +33,17 @@ def _nothing_remembered() -> None:
     signing.forget_everything()
     authentication.forget_everything()
     throttle.forget_everything()
+
+
+@pytest.fixture
+def one_connection(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside of a test's transaction the connection stays, as with Django's own test client.
+
+    For tests that call the endpoints themselves; a package of them asks for it in its conftest.
+    """
+    marker = request.node.get_closest_marker("django_db")
+    if marker is None or not marker.kwargs.get("transaction"):
+        monkeypatch.setattr(database, "refresh", lambda: None)
 
 
 @pytest.fixture

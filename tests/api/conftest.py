@@ -3,7 +3,6 @@
 import pytest
 from pytest_django import Settings
 
-from repositories import database
 from tests.api.doors import DOORS, Caller
 
 
@@ -20,11 +19,8 @@ def _no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _one_connection(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inside of a test's transaction the connection stays, as with Django's own test client."""
-    marker = request.node.get_closest_marker("django_db")
-    if marker is None or not marker.kwargs.get("transaction"):
-        monkeypatch.setattr(database, "refresh", lambda: None)
+def _one_connection(one_connection: None) -> None:
+    pass
 
 
 @pytest.fixture(params=DOORS)

@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from accounts import tokens
 from accounts.models import AccessToken, Membership, Robot, Team, User
-from repositories import database, manifests, uploads
+from repositories import manifests, uploads
 from repositories.access import Principal, principal_of
 from repositories.models import Repository
 from repositories.oci import media_types
@@ -61,9 +61,8 @@ def _fast_passwords(settings: Settings) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test's transaction lives in its connection, which requests would close otherwise."""
-    monkeypatch.setattr(database, "refresh", lambda: None)
+def _one_connection(one_connection: None) -> None:
+    pass
 
 
 @pytest.fixture

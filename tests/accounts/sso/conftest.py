@@ -15,7 +15,6 @@ from django.conf import LazySettings
 from django.test import Client
 
 from registry_site import sign_on
-from repositories import database
 from tests.accounts.sso.provider.__main__ import CLIENT_ID, CLIENT_SECRET
 from tests.live import ROOT
 
@@ -31,9 +30,8 @@ def _fast_passwords(settings: LazySettings) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inside of a test's transaction the connection stays, as with Django's own test client."""
-    monkeypatch.setattr(database, "refresh", lambda: None)
+def _one_connection(one_connection: None) -> None:
+    pass
 
 
 class Provider:
