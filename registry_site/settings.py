@@ -11,6 +11,7 @@ import dj_database_url
 from registry_site import data_folder, env, sign_on
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "0.1.0"  # and in pyproject.toml
 
 # --- where things are -------------------------------------------------------------------------
 
@@ -159,6 +160,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_htmx",
     "drf_spectacular_sidecar",  # the scripts of /api/v1/docs/
     "accounts",
     "repositories",
@@ -171,12 +173,14 @@ MIDDLEWARE = [
     "registry_site.content_security.middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "registry_site.urls"
 WSGI_APPLICATION = "registry_site.wsgi.application"
@@ -190,6 +194,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "registry_site.context.site",
             ]
         },
     }
@@ -234,6 +239,9 @@ LOGIN_REDIRECT_URL = "home"
 CONTENT_SECURITY_FORM_TARGETS = ["/".join(OIDC["issuer"].split("/")[:3])] if OIDC else []
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LANGUAGE_COOKIE_NAME = "berth_language"
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"

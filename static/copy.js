@@ -1,15 +1,16 @@
-// A button that copies, in the corner of whatever has `data-copy`. Without it, people select.
+// A button that copies, in the corner of every `pre` or `code` with `data-copy`. Without it, people select.
 
 if (navigator.clipboard) {
-  for (const block of document.querySelectorAll("[data-copy]")) {
+  const { copy, copied } = document.body.dataset;
+  for (const block of document.querySelectorAll("pre[data-copy], code[data-copy]")) {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "copy";
-    button.textContent = "Copy";
+    button.textContent = copy;
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(block.textContent);
-      button.textContent = "Copied";
-      setTimeout(() => (button.textContent = "Copy"), 2000);
+      button.textContent = copied;
+      setTimeout(() => (button.textContent = copy), 2000);
     });
     block.after(button);
   }

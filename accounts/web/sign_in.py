@@ -80,15 +80,19 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def appearance(request: HttpRequest) -> HttpResponse:
-    """Remember light or dark in a cookie, and go back to where the switch was used."""
+    """Remember light or dark, or a language, in a cookie; back to where the switch was used."""
     response = redirect(local(request.POST.get("next", "")))
-    theme = request.POST.get("theme", "")
-    if theme in THEMES:
-        response.set_cookie(
-            THEME_COOKIE,
-            theme,
-            max_age=_YEAR_SECONDS,
-            samesite="Lax",
-            secure=settings.SESSION_COOKIE_SECURE,
-        )
+    choices = (
+        (THEME_COOKIE, request.POST.get("theme", ""), THEMES),
+        (settings.LANGUAGE_COOKIE_NAME, request.POST.get("language", ""), dict(settings.LANGUAGES)),
+    )
+    for cookie, value, known in choices:
+        if value in known:
+            response.set_cookie(
+                cookie,
+                value,
+                max_age=_YEAR_SECONDS,
+                samesite="Lax",
+                secure=settings.SESSION_COOKIE_SECURE,
+            )
     return response
