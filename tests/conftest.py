@@ -9,7 +9,7 @@ from django.test import override_settings
 
 from accounts import authentication, signing, throttle
 from accounts.models import Membership, Team, User
-from repositories import database
+from repositories import configs, database
 from repositories.access import ANONYMOUS, Principal, principal_of
 from repositories.storage import storage
 from repositories.storage.base import Storage
@@ -33,6 +33,7 @@ def _nothing_remembered() -> None:
     signing.forget_everything()
     authentication.forget_everything()
     throttle.forget_everything()
+    configs.forget_everything()
 
 
 @pytest.fixture

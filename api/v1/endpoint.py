@@ -96,9 +96,12 @@ class Endpoint(APIView):
         final.headers.setdefault("Cache-Control", "no-store")
         return final
 
-    def page(self, rows: Any, shape: Shape, *, by: str) -> Response:
-        """A page of rows, sorted by a unique field."""
-        page, cursor = cut(rows, by=by, query=self.query)
+    def page(
+        self, rows: Any, shape: Shape, *, by: str, facts: Callable[[list[Any]], Any] = list
+    ) -> Response:
+        """A page of rows, sorted by a unique field; of their `facts`, if they have to be found."""
+        rows, cursor = cut(rows, by=by, query=self.query)
+        page = facts(rows)
         return Response(
             {
                 "results": shape(page, many=True, context={"principal": self.principal}).data,

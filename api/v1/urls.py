@@ -10,6 +10,7 @@ from django.views.generic import RedirectView
 from api.v1 import (
     audit,
     errors,
+    images,
     keys,
     me,
     repositories,
@@ -42,13 +43,19 @@ class RepositoryConverter(_Text):
     regex = "[a-z0-9._/-]{1,255}"
 
 
+class ReferenceConverter(_Text):
+    regex = "[A-Za-z0-9_][A-Za-z0-9._:-]{0,135}"
+
+
 register_converter(NameConverter, "name")
 register_converter(RepositoryConverter, "repository")
+register_converter(ReferenceConverter, "reference")
 
 _TEAM = "teams/<name:team>"
 _ROBOT = f"{_TEAM}/robots/<name:robot>"
 _RULES = f"{_TEAM}/trust-rules"
-_GRANTS = "repositories/<repository:repository>/-/grants"
+_IN_REPOSITORY = "repositories/<repository:repository>/-"
+_GRANTS = f"{_IN_REPOSITORY}/grants"
 
 urlpatterns = [
     path("", RedirectView.as_view(url="docs/"), name="root"),
@@ -80,6 +87,21 @@ urlpatterns = [
     path("tokens", tokens.TokensView.as_view(), name="tokens"),
     path("tokens/<int:token>", tokens.TokenView.as_view(), name="token"),
     path("repositories", repositories.RepositoriesView.as_view(), name="repositories"),
+    path(f"{_IN_REPOSITORY}/tags", images.TagsView.as_view(), name="tags"),
+    path(
+        f"{_IN_REPOSITORY}/tags/<reference:tag>/changes",
+        images.TagChangesView.as_view(),
+        name="tag-changes",
+    ),
+    path(
+        f"{_IN_REPOSITORY}/images/<reference:reference>", images.ImageView.as_view(), name="image"
+    ),
+    path(
+        f"{_IN_REPOSITORY}/images/<reference:reference>/referrers",
+        images.ReferrersView.as_view(),
+        name="referrer-tree",
+    ),
+    path(f"{_IN_REPOSITORY}/comparison", images.ComparisonView.as_view(), name="comparison"),
     path(_GRANTS, repositories.GrantsView.as_view(), name="grants"),
     path(f"{_GRANTS}/<name:user>", repositories.GrantView.as_view(), name="grant"),
     path(

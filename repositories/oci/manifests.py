@@ -37,6 +37,7 @@ class Descriptor:
     digest: Digest
     size: int
     platform: Mapping[str, Any] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,14 @@ def _descriptor(item: object, where: str) -> Descriptor:
     platform = item.get("platform", {})
     if not isinstance(platform, dict):
         raise ManifestInvalid(f"{where} has a platform that is not an object")
-    return Descriptor(media_type, parsed, size, platform)
+    return Descriptor(media_type, parsed, size, platform, _texts(item.get("annotations")))
+
+
+def _texts(annotations: object) -> Mapping[str, str]:
+    """A descriptor's annotations, which only people read: what is no text is left out."""
+    if not isinstance(annotations, dict):
+        return {}
+    return {key: text for key, text in annotations.items() if isinstance(text, str)}
 
 
 def _artifact_type(document: Mapping[str, object], config: Descriptor | None) -> str:

@@ -12,8 +12,11 @@ from django.utils import timezone
 
 from accounts import tokens
 from accounts.models import Invitation, Membership, Robot, Team, TrustRule, User
-from repositories.models import Repository, RepositoryGrant
+from repositories.models import Manifest, Repository, RepositoryGrant, Tag, TagChange
+from repositories.oci import media_types
+from repositories.oci.digests import Digest
 from repositories.oci.scopes import TokenScope
+from tests.oci import documents
 
 ROOT = "/api/v1/"
 CAST = (
@@ -110,7 +113,22 @@ class World:
             "rule": rule.pk,
             "invitation": invitation.pk,
             "secret": f"{team.name}-secret",
+            "digest": _tagged(repository, "v1"),
         }
+
+
+def _tagged(repository: Repository, tag: str) -> str:
+    """An image of nothing under a tag; its digest. What images say is tested elsewhere."""
+    payload = documents.encode(documents.image())
+    manifest = Manifest.objects.create(
+        repository=repository,
+        digest=str(Digest.of(payload)),
+        media_type=media_types.OCI_MANIFEST,
+        payload=payload,
+    )
+    Tag.objects.create(repository=repository, name=tag, manifest=manifest)
+    TagChange.objects.create(repository=repository, name=tag, digest=manifest.digest)
+    return manifest.digest
 
 
 def _user(name: str) -> User:

@@ -17,6 +17,8 @@ KNOWN: Mapping[str, tuple[str | int, ...]] = {
     "user": ("guest", "operator"),
     "repository": ("payments/app",),
     "rule": (1,),
+    "tag": ("v1",),
+    "reference": ("v1",),
 }
 _random = random.Random(0)
 

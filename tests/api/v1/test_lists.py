@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import audit, signing, tokens
 from accounts.models import Membership, Robot, Team, TrustRule, User
-from repositories.models import Repository, RepositoryGrant
+from repositories.models import Manifest, Repository, RepositoryGrant, Tag, TagChange
 from tests.api.v1.conftest import Caller, Cast, World
 from tests.api.v1.test_matrix import ROWS
 
@@ -29,13 +29,25 @@ def _robot(world: World, number: int) -> Robot:
     return Robot.objects.create(team=world.payments, name=f"robot-payments-{number:03}")
 
 
+def _app() -> Repository:
+    return Repository.objects.get(name="payments/app")
+
+
 def _grant(world: World, number: int) -> RepositoryGrant:
-    repository = Repository.objects.get(name="payments/app")
-    return RepositoryGrant.objects.create(repository=repository, user=_user(number), role=10)
+    return RepositoryGrant.objects.create(repository=_app(), user=_user(number), role=10)
 
 
 def _repository(world: World, number: int) -> Repository:
     return Repository.objects.create(name=f"payments/r{number:03}", team=world.payments)
+
+
+def _tag(world: World, number: int) -> Tag:
+    manifest = Manifest.objects.get(repository=_app())
+    return Tag.objects.create(repository=_app(), name=f"v1-{number:03}", manifest=manifest)
+
+
+def _change(world: World, number: int) -> TagChange:
+    return TagChange.objects.create(repository=_app(), name="v1", digest="")
 
 
 def _rule(world: World, number: int) -> TrustRule:
@@ -66,6 +78,8 @@ LISTS: dict[str, tuple[str, Make, str]] = {
     "trust-rules": ("teams/payments/trust-rules", _rule, "name"),
     "tokens": ("tokens", lambda _, n: tokens.create(owner=_user(n), name="t"), "id"),
     "repositories": ("repositories", _repository, "name"),
+    "tags": ("repositories/payments/app/-/tags", _tag, "name"),
+    "tag-changes": ("repositories/payments/app/-/tags/v1/changes", _change, "id"),
     "grants": ("repositories/payments/app/-/grants", _grant, "user"),
     "audit": ("audit", lambda _, n: audit.record("x", actor=str(n)), "id"),
     "keys": ("keys", lambda _, __: signing.rotate(), "kid"),

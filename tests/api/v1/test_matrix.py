@@ -27,6 +27,7 @@ MISSING = {
     "rule": 999_999,
     "invitation": 999_999,
     "secret": "nowhere-secret",
+    "digest": "sha256:" + 64 * "0",
 }
 
 
@@ -59,6 +60,15 @@ def _of_owners(path: str, ok: int, body: object = None) -> Row:
 
 def _of_maintainers(path: str, ok: int, body: object = None) -> Row:
     return Row(path, body, MAINTAINERS.format(ok), FOREIGN.format(ok))
+
+
+def _of_readers(path: str) -> Row:
+    return Row(
+        path,
+        None,
+        "401 404 200 200 200 200 200 200 200",
+        "401 404 404 404 404 404 404 404 200",
+    )
 
 
 ROWS = {
@@ -123,11 +133,13 @@ ROWS = {
         "tokens/{token}", None, "401 404 404 404 404 204 403 403 204", FOREIGN.format(204)
     ),
     ("repositories", "GET"): Row("repositories", None, SIGNED_IN),
-    ("repository", "GET"): Row(
-        "repositories/{team}/app",
-        None,
-        "401 404 200 200 200 200 200 200 200",
-        "401 404 404 404 404 404 404 404 200",
+    ("repository", "GET"): _of_readers("repositories/{team}/app"),
+    ("tags", "GET"): _of_readers("repositories/{team}/app/-/tags"),
+    ("tag-changes", "GET"): _of_readers("repositories/{team}/app/-/tags/v1/changes"),
+    ("image", "GET"): _of_readers("repositories/{team}/app/-/images/v1"),
+    ("referrer-tree", "GET"): _of_readers("repositories/{team}/app/-/images/{digest}/referrers"),
+    ("comparison", "GET"): _of_readers(
+        "repositories/{team}/app/-/comparison?before=v1&after={digest}"
     ),
     ("repository", "PATCH"): _of_maintainers(
         "repositories/{team}/app", 200, {"visibility": "internal"}

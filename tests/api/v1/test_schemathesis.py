@@ -27,7 +27,9 @@ TOKEN_ID = 7_777_777_777_777
 WORLD = f"""
 from accounts import tokens
 from accounts.models import *
+from repositories.access import principal_of
 from repositories.models import Repository
+from tests.repositories.content import push_image
 admin = User.objects.create_superuser("operator")
 team = Team.objects.create(name="payments")
 Membership.objects.create(team=team, user=admin, role=40)
@@ -37,7 +39,7 @@ TrustRule.objects.create(
     id=1, name="payments-ci", team=team, issuer="https://gitlab.com", audience="berth",
     claims={{"sub": "x"}}, scopes="payments/*:push",
 )
-Repository.objects.create(name="payments/app", team=team)
+push_image(principal_of(admin), b"layer", tags=["v1"])
 token, secret = tokens.create(owner=admin, name="schemathesis")
 AccessToken.objects.filter(pk=token.pk).update(id={TOKEN_ID})
 print(secret)

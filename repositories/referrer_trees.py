@@ -1,0 +1,110 @@
+"""What is attached to a manifest, and to that in turn: signatures, SBOMs, attestations.
+
+By the referrers API (`subject`), and by the conventions from before it: cosign's tags, and the tag
+that clients keep the list in where a registry has no such API (distribution-spec, "Referrers Tag
+Schema").
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+
+from repositories.manifest_facts import ManifestFacts, facts_of, listed, read
+from repositories.models import Manifest, Repository, Tag
+from repositories.oci.digests import Digest
+
+MAX_DEPTH = 5
+MAX_NODES = 200
+_COSIGN = (".sig", ".att", ".sbom")
+# The specification's, so that the tag of a sha512 digest is one.
+_MAX_ALGORITHM, _MAX_HEX = 32, 64
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A referrer: of what (`parent`), how deep in the tree (from 1), and by which tag, if any."""
+
+    manifest: ManifestFacts
+    parent: str
+    depth: int
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferrerTree:
+    """The referrers, each after its parent. `has_more`: they go on deeper or further."""
+
+    nodes: tuple[Node, ...]
+    has_more: bool
+
+
+def tree(*, repository: Repository, subject: Digest) -> ReferrerTree:
+    """What refers to `subject` in `repository`, and to that in turn; at most nine queries.
+
+    The subject need not be here. The answer has at most MAX_NODES of MAX_DEPTH levels, the next
+    ones first.
+    """
+    root = str(subject)
+    nodes: dict[str, Node] = {}
+    level, has_more = [root], False
+    for depth in range(1, MAX_DEPTH + 1):
+        found = _referrers(repository, level, MAX_NODES + 1 - len(nodes))
+        if depth == 1:
+            found += _tagged(repository, subject)
+        new = {node.manifest.digest: node for node in reversed(found)}
+        new = {digest: new[digest] for digest in sorted(new.keys() - nodes.keys() - {root})}
+        room = MAX_NODES - len(nodes)
+        has_more = has_more or len(new) > room
+        level = list(new)[:room]
+        nodes |= {digest: replace(new[digest], depth=depth) for digest in level}
+        if not level:
+            break
+    else:
+        has_more = has_more or repository.manifests.filter(subject__in=level).exists()
+    return ReferrerTree(tuple(_in_order(nodes.values(), root)), has_more)
+
+
+def _in_order(nodes: Collection[Node], root: str) -> Iterator[Node]:
+    """Each node after its parent."""
+    children: dict[str, list[Node]] = {}
+    for node in nodes:
+        children.setdefault(node.parent, []).append(node)
+    waiting = children.get(root, [])[::-1]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += children.get(node.manifest.digest, [])[::-1]
+
+
+def _referrers(repository: Repository, subjects: Collection[str], limit: int) -> list[Node]:
+    # The second condition is that of the index.
+    rows = repository.manifests.filter(subject__in=subjects).exclude(subject="")
+    return [_node(row, row.subject) for row in listed(rows).order_by("subject", "digest")[:limit]]
+
+
+def _node(row: Manifest, parent: str, tag: str = "") -> Node:
+    parsed = read(row.small_payload, row.media_type)  # type: ignore[attr-defined]
+    return Node(facts_of(row, parsed, size=row.size), parent, 1, tag)  # type: ignore[attr-defined]
+
+
+def _tagged(repository: Repository, subject: Digest) -> list[Node]:
+    """What the tags that are named after the subject hold, or list."""
+    name = f"{subject.algorithm[:_MAX_ALGORITHM]}-{subject.hex[:_MAX_HEX]}"
+    names = [name, *(name + ending for ending in _COSIGN)]
+    tags = dict(
+        Tag.objects.filter(repository=repository, name__in=names).values_list("manifest", "name")
+    )
+    if not tags:
+        return []
+    rows = {tags[row.pk]: row for row in listed(Manifest.objects.filter(pk__in=tags))}
+    nodes = [_node(row, str(subject), tag) for tag, row in rows.items() if tag != name]
+    return nodes + (_listed_by(repository, rows[name], str(subject)) if name in rows else [])
+
+
+def _listed_by(repository: Repository, index: Manifest, subject: str) -> list[Node]:
+    """What the list of referrers that clients keep names, if it is here.
+
+    What has the subject itself is found without the list.
+    """
+    listed_digests = index.children.values("digest")
+    rows = repository.manifests.filter(digest__in=listed_digests).exclude(subject=subject)
+    return [_node(row, subject) for row in listed(rows).order_by("digest")[:MAX_NODES]]
