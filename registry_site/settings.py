@@ -144,6 +144,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "PATH_CONVERTER_OVERRIDES": {
         "name": {"type": "string", "pattern": "^[a-z0-9._-]+$", "maxLength": 255},
         "repository": {"type": "string", "pattern": "^[a-z0-9._/-]+$", "maxLength": 255},
+        "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$"},
     },
 }
 

@@ -1,4 +1,4 @@
-"""What every page for signed-in people has in common."""
+"""What every page has in common."""
 
 import functools
 from collections.abc import Callable
@@ -12,6 +12,8 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.views.decorators.http import require_http_methods
 
 from accounts.models import User
+from repositories.access import ANONYMOUS
+from repositories.oci.errors import OCIError
 
 P = ParamSpec("P")
 
@@ -44,6 +46,37 @@ def page(*methods: str) -> Callable[[SignedInView[P]], View[P]]:
             try:
                 response = view(request, *args, **kwargs)  # type: ignore[arg-type]
             except ObjectDoesNotExist as error:
+                raise Http404 from error
+            response.headers.setdefault("Cache-Control", "no-store")
+            return response
+
+        return cast("View[P]", answer)
+
+    return decorate
+
+
+def public_page(*methods: str) -> Callable[[View[P]], View[P]]:
+    """A view for whoever may read, signed in or not, as `repositories/access.py` decides.
+
+    Where nobody reads anonymously, who has not signed in does so first, whatever the address. What
+    a domain function does not find, or what the visitor may not know of, is the same 404.
+    """
+
+    def decorate(view: View[P]) -> View[P]:
+        @require_http_methods([*methods, "HEAD"] if "GET" in methods else list(methods))
+        @functools.wraps(view)
+        def answer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            is_readable = ANONYMOUS.is_unlimited or settings.ANONYMOUS_ACCESS != "none"
+            if not request.user.is_authenticated and not is_readable:
+                return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
+            try:
+                response = view(request, *args, **kwargs)
+            except ObjectDoesNotExist as error:
+                raise Http404 from error
+            except OCIError as error:
+                # 400: a digest that is none names nothing.
+                if error.status not in (400, 401, 404):
+                    raise
                 raise Http404 from error
             response.headers.setdefault("Cache-Control", "no-store")
             return response

@@ -4,7 +4,7 @@
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -49,11 +49,19 @@ def operation(
     body: type[Strict] | None = None,
     pages: bool = False,
     media_type: str = _JSON,
+    also: Mapping[int, Shape] | None = None,
 ) -> Callable[[_Method], _Method]:
-    """Declare what a method of an Endpoint takes and answers. Its docstring says the rest."""
+    """Declare what a method of an Endpoint takes and answers. Its docstring says the rest.
+
+    `also`: the forms of its other answers, by status.
+    """
     form = page_of(answer) if answer and pages else answer
     content: Any = OpenApiTypes.STR if media_type != _JSON else form
     described = OpenApiResponse(content, description="Done.") if content else None
+    others: dict[Any, Any] = {
+        code: OpenApiResponse(shape, description=inspect.getdoc(shape) or "")
+        for code, shape in (also or {}).items()
+    }
     key: Any = status if media_type == _JSON else (status, media_type)
 
     def declare(method: _Method) -> _Method:
@@ -64,7 +72,7 @@ def operation(
             description=inspect.cleandoc(method.__doc__ or ""),
             parameters=[] if query is _Nothing else [query],
             request=body,
-            responses={key: described or OpenApiResponse(description="Done.")},
+            responses={key: described or OpenApiResponse(description="Done.")} | others,
         )(method)
 
     return declare

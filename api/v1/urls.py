@@ -12,6 +12,7 @@ from api.v1 import (
     errors,
     images,
     keys,
+    layers,
     me,
     repositories,
     robots,
@@ -47,7 +48,12 @@ class ReferenceConverter(_Text):
     regex = "[A-Za-z0-9_][A-Za-z0-9._:-]{0,135}"
 
 
+class DigestConverter(_Text):
+    regex = "(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
+
+
 register_converter(NameConverter, "name")
+register_converter(DigestConverter, "digest")
 register_converter(RepositoryConverter, "repository")
 register_converter(ReferenceConverter, "reference")
 
@@ -104,6 +110,16 @@ urlpatterns = [
     path(f"{_IN_REPOSITORY}/comparison", images.ComparisonView.as_view(), name="comparison"),
     path(_GRANTS, repositories.GrantsView.as_view(), name="grants"),
     path(f"{_GRANTS}/<name:user>", repositories.GrantView.as_view(), name="grant"),
+    path(
+        f"{_IN_REPOSITORY}/layers/<digest:digest>/files",
+        layers.LayerFilesView.as_view(),
+        name="layer-content",
+    ),
+    path(
+        f"{_IN_REPOSITORY}/manifests/<digest:digest>/files",
+        layers.ImageFilesView.as_view(),
+        name="image-content",
+    ),
     path(
         "repositories/<repository:repository>",
         repositories.RepositoryView.as_view(),

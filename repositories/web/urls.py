@@ -2,7 +2,9 @@
 
 from django.urls import path, re_path
 
-from repositories.web import settings
+from repositories.web import layers, settings
+
+_DIGEST = r"(?P<digest>sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
 
 urlpatterns = [
     path("settings", settings.repository_settings, name="repository-settings"),
@@ -12,4 +14,6 @@ urlpatterns = [
         settings.grant_withdraw,
         name="repository-grant-withdraw",
     ),
+    re_path(rf"^layers/{_DIGEST}/$", layers.layer, name="repository-layer"),
+    re_path(rf"^files/{_DIGEST}/$", layers.files, name="repository-files"),
 ]

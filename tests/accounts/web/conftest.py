@@ -11,9 +11,13 @@ from accounts import signing, teams, tokens, trust_rules
 from accounts.models import AccessToken, Membership, Robot, Team, TrustRule, User
 from repositories.access import principal_of
 from repositories.models import Repository, RepositoryGrant
+from repositories.oci.digests import Digest
 from repositories.oci.scopes import parse_token_scopes
+from tests.repositories.content import push_image
+from tests.repositories.layers.archives import layer
 
 Role = Membership.Role
+LAYER = layer({"etc/passwd": b"root", "etc/hosts": b"", "bin/sh": "dash"})
 PASSWORD = "correct horse battery staple"
 
 
@@ -31,6 +35,8 @@ class World:
     invitation_id: int
     invitation_secret: str
     repository: Repository
+    layer: str
+    image: str
     clients: dict[str, Client] = field(default_factory=dict)
 
     def client(self, who: str) -> Client:
@@ -78,6 +84,7 @@ def world(db: None) -> World:
     )
     repository = Repository.objects.create(name="payments/api", team=team)
     RepositoryGrant.objects.create(repository=repository, user=users["guest"], role=Role.READER)
+    image = push_image(owner, LAYER, repository=repository.name)
     signing.rotate()
     return World(
         team=team,
@@ -90,4 +97,6 @@ def world(db: None) -> World:
         invitation_id=invitation.pk,
         invitation_secret=secret,
         repository=repository,
+        layer=str(Digest.of(LAYER)),
+        image=str(image.digest),
     )

@@ -65,6 +65,14 @@ def repository(world: World) -> dict[str, Any]:
     return {"name": "payments/api"}
 
 
+def a_layer(world: World) -> dict[str, Any]:
+    return {"name": "payments/api", "digest": world.layer}
+
+
+def an_image(world: World) -> dict[str, Any]:
+    return {"name": "payments/api", "digest": world.image}
+
+
 def grantee(world: World) -> dict[str, Any]:
     return {"name": "payments/api", "member": "guest"}
 
@@ -140,6 +148,8 @@ ROWS = [
     Row("repository-settings", MAINTAINERS, None, repository),
     Row("repository-settings", MAINTAINERS_DO, {"visibility": "public"}, repository),
     Row("repository-grant", MAINTAINERS_DO, {"username": "stranger", "role": "20"}, repository),
+    Row("repository-layer", MEMBERS, None, a_layer),
+    Row("repository-files", MEMBERS, None, an_image),
     Row("repository-grant-withdraw", MAINTAINERS_DO, {}, grantee),
 ]
 

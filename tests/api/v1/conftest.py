@@ -12,13 +12,17 @@ from django.utils import timezone
 
 from accounts import tokens
 from accounts.models import Invitation, Membership, Robot, Team, TrustRule, User
+from repositories.access import principal_of
 from repositories.models import Manifest, Repository, RepositoryGrant, Tag, TagChange
 from repositories.oci import media_types
 from repositories.oci.digests import Digest
 from repositories.oci.scopes import TokenScope
 from tests.oci import documents
+from tests.repositories.content import push_image
+from tests.repositories.layers.archives import layer
 
 ROOT = "/api/v1/"
+LAYER = layer({"etc/passwd": b"root", "etc/hosts": b"", "bin/sh": "dash"})
 CAST = (
     "anonymous",
     "stranger",
@@ -104,6 +108,7 @@ class World:
         RepositoryGrant.objects.create(
             repository=repository, user=self.users["guest"], role=Membership.Role.READER
         )
+        image = push_image(principal_of(owner), LAYER, repository=repository.name)
         return {
             "team": team.name,
             "member": "reader" if team.name == "payments" else "keeper",
@@ -114,6 +119,8 @@ class World:
             "invitation": invitation.pk,
             "secret": f"{team.name}-secret",
             "digest": _tagged(repository, "v1"),
+            "layer": str(Digest.of(LAYER)),
+            "image": str(image.digest),
         }
 
 

@@ -1,5 +1,6 @@
 """What Schemathesis is told about Berth, beyond the schema."""
 
+import hashlib
 import json
 import random
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ KNOWN: Mapping[str, tuple[str | int, ...]] = {
     "rule": (1,),
     "tag": ("v1",),
     "reference": ("v1",),
+    "digest": (f"sha256:{hashlib.sha256(b'layer').hexdigest()}",),
 }
 _random = random.Random(0)
 

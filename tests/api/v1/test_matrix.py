@@ -4,12 +4,20 @@ import re
 from typing import NamedTuple
 
 import pytest
+from django.conf import settings
 from django.db import transaction
+from django.test import override_settings
 from django.urls import URLPattern
 
 from api.v1.endpoint import Endpoint
 from api.v1.urls import urlpatterns
-from tests.api.v1.conftest import CAST, Cast, World
+from repositories.layers import merged
+from repositories.layers.merged import Image
+from repositories.oci.digests import Digest
+from repositories.oci.manifests import Descriptor
+from tests.api.v1.conftest import CAST, LAYER, Cast, World
+from tests.oci.documents import LAYER_TYPE, encode, image
+from tests.repositories.layers.conftest import put
 
 ROLE = {"role": "writer"}
 RULE = {
@@ -19,7 +27,10 @@ RULE = {
     "claims": {"sub": "project_path:a/b"},
     "scopes": ["{team}/*:push"],
 }
+ONLY_LAYER, ONLY_IMAGE = str(Digest.of(LAYER)), str(Digest.of(encode(image(LAYER))))
 MISSING = {
+    "layer": ONLY_LAYER,
+    "image": ONLY_IMAGE,
     "team": "nowhere",
     "member": "reader",
     "robot": "robot-nowhere-ci",
@@ -141,6 +152,8 @@ ROWS = {
     ("comparison", "GET"): _of_readers(
         "repositories/{team}/app/-/comparison?before=v1&after={digest}"
     ),
+    ("layer-content", "GET"): _of_readers("repositories/{team}/app/-/layers/{layer}/files"),
+    ("image-content", "GET"): _of_readers("repositories/{team}/app/-/manifests/{image}/files"),
     ("repository", "PATCH"): _of_maintainers(
         "repositories/{team}/app", 200, {"visibility": "internal"}
     ),
@@ -195,6 +208,17 @@ def _statuses(row: Row, method: str, cast: Cast, values: dict[str, object]) -> s
             transaction.set_rollback(True)
         found.append(str(response.status_code))
     return " ".join(found)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _files_are_listed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Else the first to ask would get another answer than who comes next."""
+    storage = {**settings.BLOB_STORAGE, "OPTIONS": {"root": tmp_path_factory.mktemp("storage")}}
+    with override_settings(BLOB_STORAGE=storage):
+        digest = put(LAYER)
+        descriptor = Descriptor(LAYER_TYPE, digest, len(LAYER))
+        tree = Image(Digest.parse(ONLY_IMAGE), (descriptor,))
+        assert merged.wait(image=tree, seconds=300).is_done
 
 
 @pytest.mark.parametrize(("name", "method"), sorted(ROWS))

@@ -28,7 +28,6 @@ WORLD = f"""
 from accounts import tokens
 from accounts.models import *
 from repositories.access import principal_of
-from repositories.models import Repository
 from tests.repositories.content import push_image
 admin = User.objects.create_superuser("operator")
 team = Team.objects.create(name="payments")
