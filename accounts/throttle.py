@@ -4,7 +4,8 @@ Failures are counted for an account *and* an address together: somebody who gues
 address slows down that address only, whatever account they try, and the account's owner signs in
 from theirs as ever. Ten failures within a quarter of an hour are free; each further one doubles the
 wait. Who tries one password at each of many accounts is slowed down by address alone, in this
-process.
+process. Codes of a second factor are counted wherever they come from (`ANYWHERE`): whoever guesses
+those has the password already.
 """
 
 import contextlib
@@ -28,6 +29,9 @@ WINDOW = timedelta(minutes=15)
 FIRST_DELAY_SECONDS = 2
 LONGEST_DELAY_SECONDS = 900
 
+# In place of an address; no client has it (RFC 4291, 2.5.2).
+ANYWHERE = "::"
+
 # The token service: a burst, then so many a second for one address, behind which a whole cluster
 # may be. Some clients ask for a token before each request.
 BURST = 1000
@@ -39,7 +43,8 @@ FAILURES_PER_SECOND = 0.2
 
 def check(*, account: str, address: str) -> None:
     """Return when another attempt may be made. Raises TooManyRequests with `Retry-After`."""
-    _failures.check(address)
+    if address != ANYWHERE:
+        _failures.check(address)
     row = SignInFailure.objects.filter(**_key(account, address)).first()
     if row is None or row.count < FREE_FAILURES:
         return
@@ -49,15 +54,16 @@ def check(*, account: str, address: str) -> None:
     left = math.ceil(wait - passed.total_seconds())
     if left > 0:
         raise TooManyRequests(
-            f"too many failed attempts to sign in from your address: wait {left} seconds",
+            f"too many failed attempts to sign in: wait {left} seconds",
             headers={"Retry-After": str(left)},
         )
 
 
 def failed(*, account: str, address: str) -> None:
     """Count a failure."""
-    with contextlib.suppress(TooManyRequests):
-        _failures.take(address)
+    if address != ANYWHERE:
+        with contextlib.suppress(TooManyRequests):
+            _failures.take(address)
     now = timezone.now()
     key = _key(account, address)
     SignInFailure.objects.filter(**key, last_at__lt=now - WINDOW).delete()

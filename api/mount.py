@@ -1,16 +1,15 @@
 """Where `/v2/` and `/token` are entered: straight from the WSGI server, and through Django.
 
 Django's request machinery costs more than most answers here, so `registry_site/wsgi.py` calls
-`wsgi` before Django sees the request. Django's own view stands for other servers and for tests;
-both say what the endpoint's `answer` says.
+`wsgi` before Django sees the request. The middleware stands for other servers and for tests; both
+say what the endpoint's `answer` says.
 """
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, BinaryIO
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.views.decorators.csrf import csrf_exempt
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase
 
 from api.token import endpoint as token
 from api.v2 import endpoint as v2
@@ -85,13 +84,23 @@ class _Pieces:
         self._file.close()
 
 
-@csrf_exempt
-def view(http_request: HttpRequest) -> HttpResponseBase:
-    """Answer a request of Django's: the same environment, the same code."""
-    request = Request(http_request.META)
-    door = door_of(request.path)
-    if door is None:
-        raise Http404
+def middleware(
+    get_response: Callable[[HttpRequest], HttpResponseBase],
+) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Answer what Django is asked for as well: the same environment, the same code.
+
+    It comes first: the others would refuse in HTML what they do not like.
+    """
+
+    def enter(http_request: HttpRequest) -> HttpResponseBase:
+        request = Request(http_request.META)
+        door = door_of(request.path)
+        return get_response(http_request) if door is None else _through_django(door, request)
+
+    return enter
+
+
+def _through_django(door: Door, request: Request) -> HttpResponseBase:
     response = door(request)
     headers = _framed(request, response)
     body = response.body

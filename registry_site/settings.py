@@ -167,8 +167,8 @@ INSTALLED_APPS = [
     "repositories",
     "registry_site",
 ]
-# None of this stands before /v2/: see registry_site/wsgi.py.
 MIDDLEWARE = [
+    "api.mount.middleware",  # nothing else stands before /v2/ and /token
     "registry_site.proxies.middleware",
     "django.middleware.security.SecurityMiddleware",
     "registry_site.content_security.middleware",
@@ -259,7 +259,14 @@ LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"one_line": {"()": "registry_site.request_log.OneLine"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["one_line"],
+        }
+    },
     "root": {
         "handlers": ["console"],
         "level": env.choice(

@@ -4,7 +4,6 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from api import mount
 from registry_site import health
 from repositories.web import home
 
@@ -24,6 +23,4 @@ urlpatterns = [
     ),
     path("admin/", admin.site.urls),
     path("api/v1/", include(("api.v1.urls", "api"))),
-    # Everything under /v2 is the specification's, so that nothing there is ever answered in HTML.
-    re_path(r"^(?:v2(?:/|\Z)|token(?:/[a-z.]+)?\Z)", mount.view),
 ]

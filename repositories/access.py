@@ -15,7 +15,7 @@ from accounts.models import AccessToken, Membership, Team, User
 from repositories import database
 from repositories.models import Repository, RepositoryGrant
 from repositories.oci.errors import Denied, NameUnknown, Unauthorized
-from repositories.oci.names import team_of
+from repositories.oci.names import is_repository, team_of
 from repositories.oci.scopes import TokenScope, parse_token_scopes
 
 _REPOSITORY_ID = "SELECT id FROM repositories_repository WHERE name = %s"
@@ -198,18 +198,49 @@ def require(*, principal: Principal, action: Action, name: str) -> None:
     detail = [{"Type": "repository", "Name": name, "Action": action.value}]
     if principal.is_anonymous:
         raise Unauthorized("authentication required: sign in with `docker login`", detail=detail)
-    if principal.grants is not None and action not in (principal.refused or {}).get(name, NOTHING):
-        raise InsufficientScope(
-            f"this token was not asked for with {action.value}: ask the token service for another",
-            detail=detail,
-        )
+    if not _was_asked(principal, action, name):
+        raise InsufficientScope(_not_asked(action.value), detail=detail)
     if action is Action.PULL:
         raise name_unknown(name)
     raise Denied(_how_to_be_allowed(action, name), detail=detail)
 
 
+def require_source(*, principal: Principal, name: str) -> None:
+    """Return when nothing more can be asked for to read `name` as the source of a mount.
+
+    The caller may still not be allowed to: what a token was refused, and what could be no
+    repository's name, is of no use to ask for again. Raises InsufficientScope, whether there is
+    such a repository or not.
+    """
+    if is_repository(name) and not _was_asked(principal, Action.PULL, name):
+        raise InsufficientScope(
+            _not_asked(f"pull on {name}"),
+            detail=[{"Type": "repository", "Name": name, "Action": Action.PULL.value}],
+            further=f"repository:{name}:{Action.PULL.value}",
+        )
+
+
+def _was_asked(principal: Principal, action: Action, name: str) -> bool:
+    """Whether a bearer token says anything of the action; other credentials always do."""
+    if principal.grants is None:
+        return True
+    decided = (principal.grants, principal.refused or {})
+    return any(action in said.get(name, NOTHING) for said in decided)
+
+
+def _not_asked(what: str) -> str:
+    return f"this token was not asked for with {what}: ask the token service for another"
+
+
 class InsufficientScope(Unauthorized):
-    """The bearer token says nothing of the repository (RFC 6750, section 3.1)."""
+    """The bearer token was not asked for with what the request needs (RFC 6750, section 3.1).
+
+    `further` is the scope that it needs beside the one of its own address.
+    """
+
+    def __init__(self, message: str, *, detail: object = None, further: str = "") -> None:
+        super().__init__(message, detail=detail)
+        self.further = further
 
 
 def _how_to_be_allowed(action: Action, name: str) -> str:
@@ -231,9 +262,7 @@ def require_listing(principal: Principal) -> None:
     if not is_guest or settings.ANONYMOUS_ACCESS == "none":
         require_presence(principal)
     if not principal.may_list:
-        raise InsufficientScope(
-            "this token was not asked for with the catalog: ask the token service for another"
-        )
+        raise InsufficientScope(_not_asked("the catalog"))
 
 
 def name_unknown(name: str) -> NameUnknown:

@@ -5,7 +5,14 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import ProtectedError
 
-from repositories.access import Action, Principal, allowed, name_unknown, repository_for_push
+from repositories.access import (
+    Action,
+    Principal,
+    allowed,
+    name_unknown,
+    repository_for_push,
+    require_source,
+)
 from repositories.audit import record
 from repositories.database import fetch, insert, lock_digest, now, once_more_on_conflict
 from repositories.models import BlobLink, Repository
@@ -106,8 +113,10 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
 
     With no `source`, any repository that the principal may read will do. A mount that cannot be
     done says nothing of why: the source may be private. The caller has made sure that the
-    principal may push to `repository`.
+    principal may push to `repository`. Raises InsufficientScope when a token that was asked for
+    with `source` as well might do it.
     """
+    require_source(principal=principal, name=source)
     # No lock: the new link's foreign key does not let the blob go (see `once_more_on_conflict`).
     with transaction.atomic():
         values = [str(digest), source] if source else [str(digest)]

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
@@ -147,14 +147,14 @@ def push_whole(
     if not chunk.is_quick:
         database.release()
     upload = str(uuid.uuid4())
-    storage().create_upload(upload)
+    storage().create_upload(upload, durable=False)  # nobody could resume it
     try:
         with storage().write_upload(upload, digest.algorithm) as writer:
             _receive(writer, chunk, upload)
             _verify(writer, digest)
             _publish(writer, digest, lambda: repository_id)
     finally:
-        storage().delete_upload(upload)  # nobody could resume it
+        storage().delete_upload(upload)
 
 
 def cancel(*, repository: str, upload: str) -> None:
@@ -277,7 +277,7 @@ def _close(row: Upload) -> int:
 def purge_stale(*, age: timedelta, dry_run: bool = False) -> int:
     """Remove sessions that have not grown for `age`, and stray bytes of none; how many.
 
-    An upload that is being written to has grown just now, so it is never among them.
+    One that is being written to, or has grown since we looked, stays.
     """
     limit = timezone.now() - age
     grown = {upload.id: upload.modified for upload in storage().uploads()}
@@ -287,10 +287,35 @@ def purge_stale(*, age: timedelta, dry_run: bool = False) -> int:
         for upload in grown.keys() | sessions.keys()
         if max(filter(None, (grown.get(upload), sessions.get(upload)))) <= limit
     }
-    if not dry_run:
-        for upload in stale:
-            if upload in sessions:
-                Upload.objects.filter(id=upload).delete()
-            storage().delete_upload(upload)
-    logger.info("stale uploads %s: %d", "found" if dry_run else "purged", len(stale))
-    return len(stale)
+    count = len(stale) if dry_run else sum(_purge(upload, limit) for upload in stale)
+    logger.info("stale uploads %s: %d", "found" if dry_run else "purged", count)
+    return count
+
+
+def _purge(upload: str, limit: datetime) -> bool:
+    """Remove an upload and its session, if it has still not grown since `limit`; whether it had
+    not. As its writer: no chunk is acknowledged meanwhile."""
+    try:
+        with storage().write_upload(upload) as writer:
+            if writer.modified > limit:
+                return False
+            Upload.objects.filter(id=upload).delete()
+            writer.discard()
+            return True
+    except UploadBusy:
+        return False
+    except UploadGone:
+        return _purge_row(upload)
+
+
+def _purge_row(upload: str) -> bool:
+    """Remove a session that has lost its bytes, unless it begins anew (see `_begin_anew`)."""
+    with transaction.atomic():
+        row = Upload.objects.select_for_update().filter(id=upload).first()
+        if row is None:
+            return False
+        with suppress(UploadGone):
+            storage().upload_size(upload)
+            return False
+        row.delete()
+        return True

@@ -1,4 +1,5 @@
-"""Asking for a code: slowed down like passwords are, and each code good for once.
+"""Asking for a code: slowed down like passwords are, and each code good for once; and writing down
+what people change in the pages.
 
 The pages are django-allauth's, in templates of ours (`templates/mfa/`).
 """
@@ -6,63 +7,37 @@ The pages are django-allauth's, in templates of ours (`templates/mfa/`).
 from typing import Any
 
 from allauth.core import context
+from allauth.mfa import signals
 from allauth.mfa.base import forms
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import (
-    format_hotp_value,
-    hotp_value,
-    yield_hotp_counters_from_time,
-)
-from allauth.mfa.utils import decrypt
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.dispatch import receiver
 
-from accounts import addresses, audit, throttle
+from accounts import addresses, second_factor
+from accounts.people import record
+from accounts.web.page import SignedInRequest
+from accounts.web.principal import principal_of
 from repositories.oci.errors import TooManyRequests
 
 
 class _Careful:
-    """For both forms below: `clean_code` of allauth's, with care."""
+    """For both forms below, in place of allauth's own check."""
 
     user: Any
     authenticator: Authenticator
+    cleaned_data: dict[str, Any]
 
     def clean_code(self) -> str:
         """Raises ValidationError."""
-        account = f"code of {self.user.username}"
+        code: str = self.cleaned_data["code"]
         address = addresses.client_address(context.request.META)
         try:
-            throttle.check(account=account, address=address)
-            with transaction.atomic():
-                # One after the other: two requests must not both find the same code unused.
-                list(Authenticator.objects.select_for_update().filter(user=self.user))
-                code: str = super().clean_code()  # type: ignore[misc]
-                _use_once(self.authenticator, code)
+            self.authenticator = second_factor.check_code(
+                user=self.user, code=code, address=address
+            )
         except TooManyRequests as error:
             raise ValidationError(error.message) from error
-        except ValidationError:
-            throttle.failed(account=account, address=address)
-            audit.denied("sign-in", actor=self.user.username, address=address, credential="code")
-            raise
-        throttle.succeeded(account=account, address=address)
         return code
-
-
-def _use_once(authenticator: Authenticator, code: str) -> None:
-    """Refuse a code that was used, or an older one (RFC 6238, 5.2). Raises ValidationError."""
-    if authenticator.type != Authenticator.Type.TOTP:
-        return  # recovery codes keep count themselves
-    data = Authenticator.objects.get(pk=authenticator.pk).data
-    secret = decrypt(data["secret"])
-    steps = [
-        step
-        for step in yield_hotp_counters_from_time()
-        if format_hotp_value(hotp_value(secret, step)) == "".join(code.split())
-    ]
-    if not steps or max(steps) <= data.get("last_step", 0):
-        raise ValidationError("This code was used already: wait for the next one.")
-    authenticator.data = {**data, "last_step": max(steps)}
-    authenticator.save(update_fields=["data"])
 
 
 class AuthenticateForm(_Careful, forms.AuthenticateForm):  # type: ignore[misc]
@@ -71,3 +46,24 @@ class AuthenticateForm(_Careful, forms.AuthenticateForm):  # type: ignore[misc]
 
 class ReauthenticateForm(_Careful, forms.ReauthenticateForm):  # type: ignore[misc]
     """Asked before the second factor is changed."""
+
+
+@receiver(signals.authenticator_added)
+def _added(request: SignedInRequest, authenticator: Authenticator, **_: Any) -> None:
+    _write_down(request, authenticator, "user.add-second-factor")
+
+
+@receiver(signals.authenticator_removed)
+def _removed(request: SignedInRequest, authenticator: Authenticator, **_: Any) -> None:
+    _write_down(request, authenticator, "user.remove-second-factor")
+
+
+@receiver(signals.authenticator_reset)
+def _renewed(request: SignedInRequest, **_: Any) -> None:
+    record(principal_of(request), "user.renew-recovery-codes", request.user.username)
+
+
+def _write_down(request: SignedInRequest, authenticator: Authenticator, action: str) -> None:
+    """Not the recovery codes, which come and go with it."""
+    if authenticator.type == Authenticator.Type.TOTP:
+        record(principal_of(request), action, request.user.username)

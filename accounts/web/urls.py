@@ -81,6 +81,11 @@ urlpatterns = [
     re_path(
         rf"{_USER}/reset-password$", users.user_reset_password, name="manage-user-reset-password"
     ),
+    re_path(
+        rf"{_USER}/remove-second-factor$",
+        users.user_remove_second_factor,
+        name="manage-user-remove-second-factor",
+    ),
     re_path(rf"{_USER}/end-sessions$", users.user_end_sessions, name="manage-user-end-sessions"),
     path("manage/teams", administration.team_list, name="manage-teams"),
     path("manage/tokens", administration.token_list, name="manage-tokens"),

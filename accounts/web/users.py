@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
-from accounts import people
+from accounts import people, second_factor
 from accounts.models import AccessToken, User
 from accounts.web.forms import SearchForm, UserForm
 from accounts.web.page import SignedInRequest, page, telling_why_not
@@ -69,6 +69,7 @@ def user(request: SignedInRequest, name: str) -> HttpResponse:
         "tokens": found.tokens.filter(kind=AccessToken.Kind.PERSONAL).count(),
         "logins": found.tokens.filter(kind=AccessToken.Kind.SESSION).count(),
         "browsers": found.browser_sessions.count(),
+        "has_second_factor": second_factor.is_required(found),
     }
     return render(request, "accounts/manage/user.html", context)
 
@@ -101,6 +102,14 @@ def user_reset_password(request: SignedInRequest, name: str) -> HttpResponse:
 def _show_password(request: SignedInRequest, user: User, password: str) -> HttpResponse:
     context = {"person": user, "password": password}
     return render(request, "accounts/manage/password_shown.html", context)
+
+
+@page("POST")
+def user_remove_second_factor(request: SignedInRequest, name: str) -> HttpResponse:
+    """For somebody who has lost their authenticator app and the recovery codes."""
+    people.remove_second_factor(principal=principal_of(request), user=_user(request, name))
+    messages.success(request, _("%(user)s has no second factor any more.") % {"user": name})
+    return redirect("manage-user", name)
 
 
 @page("POST")

@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 
 from repositories.access import Principal, allowed
-from repositories.oci.errors import NameInvalid
-from repositories.oci.names import validate_repository
+from repositories.oci.names import is_repository
 from repositories.oci.scopes import ACTIONS, CATALOG, RequestedScope, as_access
 
 _EVERY_ACTION = "*"
@@ -19,16 +18,8 @@ def trim(principal: Principal, requested: Iterable[RequestedScope]) -> list[dict
     for scope in requested:
         if scope.type == "registry" and scope.name == "catalog" and not principal.is_anonymous:
             access.append(dict(CATALOG))
-        elif scope.type == "repository" and _is_name(scope.name):
+        elif scope.type == "repository" and is_repository(scope.name):
             asked = set(ACTIONS) if _EVERY_ACTION in scope.actions else scope.actions
             may = allowed(principal=principal, name=scope.name)
             access.append(as_access(scope.name, asked=asked, allowed=may))
     return access
-
-
-def _is_name(name: str) -> bool:
-    try:
-        validate_repository(name)
-    except NameInvalid:
-        return False
-    return True

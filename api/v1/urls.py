@@ -17,6 +17,7 @@ from api.v1 import (
     repositories,
     robots,
     schema,
+    second_factor,
     teams,
     tokens,
     trust_rules,
@@ -60,6 +61,7 @@ register_converter(ReferenceConverter, "reference")
 _TEAM = "teams/<name:team>"
 _ROBOT = f"{_TEAM}/robots/<name:robot>"
 _RULES = f"{_TEAM}/trust-rules"
+_FACTOR = "me/second-factor"
 _IN_REPOSITORY = "repositories/<repository:repository>/-"
 _GRANTS = f"{_IN_REPOSITORY}/grants"
 
@@ -70,12 +72,33 @@ urlpatterns = [
     path("me", me.MeView.as_view(), name="me"),
     path("me/password", me.MyPasswordView.as_view(), name="my-password"),
     path("me/sessions", me.MySessionsView.as_view(), name="my-sessions"),
+    path(_FACTOR, second_factor.MySecondFactorView.as_view(), name="my-second-factor"),
+    path(
+        f"{_FACTOR}/setup",
+        second_factor.MySecondFactorSetupView.as_view(),
+        name="my-second-factor-setup",
+    ),
+    path(
+        f"{_FACTOR}/recovery-codes",
+        second_factor.MyRecoveryCodesView.as_view(),
+        name="my-recovery-codes",
+    ),
+    path(
+        f"{_FACTOR}/remove",
+        second_factor.MySecondFactorRemovalView.as_view(),
+        name="my-second-factor-removal",
+    ),
     path("users", users.UsersView.as_view(), name="users"),
     path("users/<name:user>", users.UserView.as_view(), name="user"),
     path(
         "users/<name:user>/reset-password", users.UserPasswordView.as_view(), name="user-password"
     ),
     path("users/<name:user>/sessions", users.UserSessionsView.as_view(), name="user-sessions"),
+    path(
+        "users/<name:user>/second-factor",
+        second_factor.UserSecondFactorView.as_view(),
+        name="user-second-factor",
+    ),
     path("teams", teams.TeamsView.as_view(), name="teams"),
     path(_TEAM, teams.TeamView.as_view(), name="team"),
     path(f"{_TEAM}/members", teams.MembersView.as_view(), name="members"),

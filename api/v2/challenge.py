@@ -9,13 +9,17 @@ from repositories.oci.errors import Unauthorized
 
 
 def bearer(request: Request, error: Unauthorized, scope: str) -> str:
-    """The `WWW-Authenticate` header: where to get a token, and for what."""
+    """The `WWW-Authenticate` header: where to get a token, and for what.
+
+    Several scopes are separated by spaces within one parameter (RFC 6750, section 3).
+    """
+    further = error.further if isinstance(error, InsufficientScope) else ""
     parameters = {
         "realm": links.absolute(request, "/token", is_realm=True),
         "service": settings.TOKEN_SERVICE,
     }
     if scope:
-        parameters["scope"] = scope
+        parameters["scope"] = f"{scope} {further}".rstrip()
     if isinstance(error, InsufficientScope) or request.principal.grants is not None:
         parameters["error"] = "insufficient_scope"
     elif request.header("Authorization"):

@@ -89,11 +89,11 @@ def _dispatch(request: Request) -> Response:
     try:
         request.principal = _principal(request)
         _authorise(request, resolved)
+        return resolved.operation.handler(request, *resolved.arguments)
     except Unauthorized as error:
         scope = routes.scope_of(resolved)
         error.headers["WWW-Authenticate"] = challenge.bearer(request, error, scope)
         raise
-    return resolved.operation.handler(request, *resolved.arguments)
 
 
 def _authorise(request: Request, resolved: routes.Resolved) -> None:

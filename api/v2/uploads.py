@@ -18,7 +18,10 @@ _CONTENT_RANGE = re.compile(
 
 
 def post(request: Request, name: str) -> Response:
-    """end-4a, end-4b, end-4c and end-11. Raises DigestInvalid, SizeInvalid, TooManyRequests."""
+    """end-4a, end-4b, end-4c and end-11.
+
+    Raises DigestInvalid, SizeInvalid, TooManyRequests, InsufficientScope.
+    """
     mount = request.parameter("mount")
     if mount is not None:
         digest = Digest.parse(mount)

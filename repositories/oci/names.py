@@ -34,6 +34,15 @@ def validate_repository(name: str) -> str:
     return name
 
 
+def is_repository(text: str) -> bool:
+    """Whether `text` could be a repository's name."""
+    try:
+        validate_repository(text)
+    except NameInvalid:
+        return False
+    return True
+
+
 def is_component(text: str) -> bool:
     """Whether `text` could be one component of a repository name, so a team's or a user's name."""
     return bool(_COMPONENT.fullmatch(text))

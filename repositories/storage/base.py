@@ -48,6 +48,11 @@ class UploadWriter(ABC):
     def size(self) -> int:
         """Bytes that the upload holds."""
 
+    @property
+    @abstractmethod
+    def modified(self) -> datetime:
+        """When the upload last grew."""
+
     @abstractmethod
     def write(self, chunk: bytes) -> None:
         """Append `chunk`. Raises OSError; the upload then ends where it did before this call."""
@@ -80,8 +85,12 @@ class Storage(ABC):
     """See the module docstring."""
 
     @abstractmethod
-    def create_upload(self, upload: str) -> None:
-        """Make a new, empty upload. Raises OSError, FileExistsError when there is one."""
+    def create_upload(self, upload: str, *, durable: bool = True) -> None:
+        """Make a new, empty upload, which would survive a power cut.
+
+        Where nobody could come back to it, let it not be `durable`: `publish` will see to that.
+        Raises OSError, FileExistsError when there is one.
+        """
 
     @abstractmethod
     def write_upload(

@@ -80,10 +80,17 @@ class FilesystemStorage(Storage):
         finally:
             os.close(descriptor)
 
-    def create_upload(self, upload: str) -> None:
+    def create_upload(self, upload: str, *, durable: bool = True) -> None:
         self.make_durable(self._uploads)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         os.close(os.open(self.upload_path(upload), flags, 0o644))
+        if not durable:
+            return
+        try:
+            sync_folder(self._uploads)
+        except OSError:
+            self.delete_upload(upload)
+            raise
 
     def upload_size(self, upload: str) -> int:
         try:
@@ -100,8 +107,7 @@ class FilesystemStorage(Storage):
             for entry in entries:
                 with suppress(FileNotFoundError):  # finished while we were looking
                     status = entry.stat()
-                    modified = datetime.fromtimestamp(status.st_mtime, UTC)
-                    yield StoredUpload(entry.name, status.st_size, modified)
+                    yield StoredUpload(entry.name, status.st_size, _modified(status))
 
     def open_blob(self, digest: Digest) -> BinaryIO:
         try:
@@ -176,6 +182,10 @@ class _FileWriter(UploadWriter):
     def size(self) -> int:
         return self._size
 
+    @property
+    def modified(self) -> datetime:
+        return _modified(os.fstat(self._descriptor))
+
     def write(self, chunk: bytes) -> None:
         try:
             rest = memoryview(chunk)
@@ -234,6 +244,10 @@ class _FileWriter(UploadWriter):
         if self._stream is not None and self._size:
             value = self._stream.settle()
             self._storage.hashes.keep(self._upload, self._size, self._stream.algorithm, value)
+
+
+def _modified(status: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(status.st_mtime, UTC)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

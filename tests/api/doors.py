@@ -71,7 +71,7 @@ def through_wsgi(environ: Environ) -> Answer:
 
 
 def through_django(environ: Environ) -> Answer:
-    """As Django's URLconf calls us, behind all of the site's middleware."""
+    """As Django's handler calls us, by the first of the site's middleware."""
     response: Any = _client().request(**environ)
     body = b"".join(response.streaming_content) if response.streaming else response.content
     return Answer(response.status_code, dict(response.headers), body)

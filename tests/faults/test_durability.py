@@ -124,6 +124,23 @@ def test_a_chunk_is_durable_before_it_is_acknowledged(live: LiveServer) -> None:
     assert exchange(live.host, "DELETE", upload).status == 204
 
 
+def test_a_session_has_a_durable_file_before_it_is_acknowledged(live: LiveServer) -> None:
+    """A chunk that is synced into a file without a name would be lost with it."""
+    with traced(live, system_calls=ORDER_CALLS) as trace:
+        upload = client.open_upload(live.host, REPOSITORY)
+    synced = first(trace.calls, "fsync of the uploads", is_sync(live.data / verify.UPLOADS))
+    assert synced < first(trace.calls, "answer", is_answer(202))
+    assert exchange(live.host, "DELETE", upload).status == 204
+
+
+def test_a_push_that_nobody_could_resume_does_not_pay_for_that(live: LiveServer) -> None:
+    data = client.random_bytes("monolithic", 10_000)
+    path = f"/v2/{REPOSITORY}/blobs/uploads/?digest={sha256(data)}"
+    with traced(live, system_calls=ORDER_CALLS) as trace:
+        assert exchange(live.host, "POST", path, body=data).status == 201
+    assert not any(map(is_sync(live.data / verify.UPLOADS), trace.calls))
+
+
 def test_a_manifest_is_committed_before_it_is_acknowledged(live: LiveServer) -> None:
     manifest = client.image(b"warm", annotations={"a": "manifest"})
     with traced(live, system_calls=ORDER_CALLS) as trace:

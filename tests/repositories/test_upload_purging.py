@@ -2,14 +2,19 @@
 
 import os
 import uuid
+from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.utils import timezone
 
-from repositories import uploads
+from repositories import blobs, uploads
 from repositories.access import Principal
 from repositories.models import Upload
+from repositories.oci.digests import Digest
+from repositories.storage import filesystem
+from repositories.storage.base import StoredUpload
 from repositories.storage.filesystem import FilesystemStorage
 from repositories.uploads import Chunk
 from tests.repositories.content import APP
@@ -80,6 +85,75 @@ def test_an_upload_that_is_being_written_to_stays_however_old(
         assert uploads.purge_stale(age=AGE) == 0
 
     assert uploads.status(repository=APP, upload=upload).size == 11
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Something happens after the purge has looked which uploads there are."""
+    listed = FilesystemStorage.uploads
+
+    def uploads_and_then(disk: FilesystemStorage) -> Iterator[StoredUpload]:
+        found = list(listed(disk))
+        happens()
+        return iter(found)
+
+    monkeypatch.setattr(FilesystemStorage, "uploads", uploads_and_then)
+
+
+def test_a_chunk_that_comes_while_purging_is_kept(
+    writer: Principal, disk: FilesystemStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = make(disk, writer, started=LONG_AGO, grown=LONG_AGO)
+    more = Chunk([b" and more"])
+    meanwhile(monkeypatch, lambda: uploads.append(repository=APP, upload=upload, chunk=more))
+
+    assert uploads.purge_stale(age=AGE) == 0
+    assert uploads.status(repository=APP, upload=upload).size == len(b"content and more")
+
+
+def test_an_upload_whose_writer_has_not_written_yet_stays(
+    writer: Principal, disk: FilesystemStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The purge does not wait for it for ever: it comes again."""
+    monkeypatch.setattr(filesystem, "_LOCK_PATIENCE_SECONDS", 0.01)
+    upload = make(disk, writer, started=LONG_AGO, grown=LONG_AGO)
+    with disk.write_upload(upload) as file:
+        assert uploads.purge_stale(age=AGE) == 0
+        file.write(b" and more")
+
+    assert uploads.status(repository=APP, upload=upload).size == len(b"content and more")
+
+
+def test_a_session_that_begins_anew_while_purging_stays(
+    writer: Principal, disk: FilesystemStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = make(disk, writer, started=LONG_AGO, grown=None)
+    disk.upload_path(upload).unlink()
+    meanwhile(monkeypatch, lambda: uploads.status(repository=APP, upload=upload))
+
+    assert uploads.purge_stale(age=AGE) == 0
+    assert left(disk) == ({upload}, {upload})
+
+
+def test_a_session_that_has_lost_its_bytes_is_purged(
+    writer: Principal, disk: FilesystemStorage
+) -> None:
+    upload = make(disk, writer, started=LONG_AGO, grown=None)
+    disk.upload_path(upload).unlink()
+
+    assert uploads.purge_stale(age=AGE) == 1
+    assert left(disk) == (set(), set())
+
+
+def test_an_upload_that_is_finished_while_purging_is_not_counted(
+    writer: Principal, disk: FilesystemStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = make(disk, writer, started=LONG_AGO, grown=LONG_AGO)
+    digest = Digest.of(b"content")
+    end = partial(uploads.finish, repository=APP, upload=upload, digest=digest, chunk=Chunk([]))
+    meanwhile(monkeypatch, end)
+
+    assert uploads.purge_stale(age=AGE) == 0
+    assert blobs.find(repository=APP, digest=digest).size == len(b"content")
 
 
 def test_stray_bytes_of_no_session_are_purged(disk: FilesystemStorage) -> None:

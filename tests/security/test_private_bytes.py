@@ -9,7 +9,7 @@ import pytest
 from repositories.models import BlobLink
 from repositories.oci import media_types
 from tests.security.client import bearer, encode_image, send, token_for
-from tests.security.conftest import APP, CONFIG, PRIVATE, World
+from tests.security.conftest import APP, CONFIG, FOREIGN, PRIVATE, World
 
 INSIDERS = ["writer", "maintainer", "owner", "robot", "scoped"]
 SECRET = f"the only layer of {PRIVATE}".encode()
@@ -19,7 +19,7 @@ def headers_of(world: World, who: str) -> list[str]:
     """The credentials themselves, and a bearer token that was asked for everything."""
     own = world.by(who)
     assert own is not None
-    scopes = [f"repository:{name}:pull,push,delete" for name in (APP, PRIVATE)]
+    scopes = [f"repository:{name}:pull,push,delete" for name in (APP, PRIVATE, FOREIGN)]
     return [own, bearer(token_for(*scopes, by=own))]
 
 
@@ -36,7 +36,7 @@ def test_a_private_blob_is_not_read_by_its_digest(world: World, who: str) -> Non
 def test_a_private_blob_is_not_mounted(world: World, who: str) -> None:
     digest = world.foreign.layer
     for header in headers_of(world, who):
-        for source in (f"&from={PRIVATE}", "&from=", "", "&from=research", f"&from={PRIVATE}/"):
+        for source in (f"&from={PRIVATE}", "&from=", "", f"&from={FOREIGN}", f"&from={PRIVATE}/"):
             path = f"/v2/{APP}/blobs/uploads/?mount={digest}{source}"
             answer = send("POST", path, by=header)
             assert answer.status == 202, answer.text

@@ -205,6 +205,66 @@ def test_what_was_not_asked_for_may_be_asked_for_and_what_was_refused_is_refused
     assert attempt("pull", APP, bearer(nothing)).status == 404
 
 
+def mount(world: World, source: str, *scopes: str, who: str, into: str = APP) -> Answer:
+    """A mount by a token that was asked for with `into` and these."""
+    token = token_for(f"repository:{into}:pull,push", *scopes, by=world.by(who))
+    path = f"/v2/{into}/blobs/uploads/?mount={world.own.layer}&from={source}"
+    return send("POST", path, by=bearer(token))
+
+
+@pytest.mark.parametrize("who", ["writer", "owner", "robot", "scoped", "admin"])
+def test_a_mount_tells_which_token_it_needs(world: World, who: str) -> None:
+    """As Distribution does: clients ask for a token for both repositories then, and try again."""
+    into = f"{OWN}/new"
+    told = mount(world, APP, who=who, into=into)
+    assert (told.status, told.code) == (401, "UNAUTHORIZED")
+    scope = asked_scope(told)
+    assert scope == f"repository:{into}:pull,push repository:{APP}:pull"
+    assert told.headers["WWW-Authenticate"].count("scope=") == 1
+    assert 'error="insufficient_scope"' in told.headers["WWW-Authenticate"]
+    path = f"/v2/{into}/blobs/uploads/?mount={world.own.layer}&from={APP}"
+    again = send("POST", path, by=bearer(token_for(scope, by=world.by(who))))
+    assert again.status == 201, again.text
+
+
+def test_a_token_for_all_but_pulling_the_source_is_told_the_same(world: World) -> None:
+    into = f"{OWN}/new"
+    told = mount(world, APP, f"repository:{APP}:push", who="owner", into=into)
+    assert asked_scope(told) == f"repository:{into}:pull,push repository:{APP}:pull"
+
+
+@pytest.mark.parametrize("who", ["writer", "owner", "robot", "scoped"])
+def test_a_mount_says_nothing_of_a_source_that_may_not_be_read(world: World, who: str) -> None:
+    """Before it was asked for, and after it was refused, private is answered as missing."""
+    missing = "research/unannouncer"  # as long as the other
+    told = [mount(world, source, who=who) for source in (PRIVATE, missing)]
+    assert {answer.status for answer in told} == {401}
+    assert told[0].text.replace(PRIVATE, missing) == told[1].text
+    refused = [
+        mount(world, source, f"repository:{source}:pull", who=who) for source in (PRIVATE, missing)
+    ]
+    assert [(answer.status, answer.body) for answer in refused] == [(202, b"")] * 2
+    assert refused[0].headers.keys() == refused[1].headers.keys()
+
+
+@pytest.mark.parametrize("source", ["", "/", "UPPER", "payments/", "../etc", "a" * 256, "%22"])
+def test_what_could_be_no_name_is_not_asked_for(world: World, source: str) -> None:
+    """The token service leaves it out, so that asking would never end."""
+    for who in ("writer", "owner", "robot"):
+        into = f"{OWN}/new"
+        answer = mount(world, source, who=who, into=into)
+        # No source at all means any that may be read: a token may read what it was asked for.
+        assert answer.status == 202, answer.text
+
+
+def test_no_other_credentials_are_asked_for_more(world: World) -> None:
+    headers = [world.by(who) for who in ("writer", "owner", "robot", "scoped")]
+    for header in [*headers, bearer(world.secrets["robot"]), bearer(world.secrets["scoped"])]:
+        for source, status in ((PRIVATE, 202), ("research/nothing", 202), (APP, 201)):
+            path = f"/v2/{OWN}/new/blobs/uploads/?mount={world.own.layer}&from={source}"
+            assert send("POST", path, by=header).status == status
+
+
 @pytest.mark.parametrize("who", ["reader", "owner", "robot", "scoped", "admin"])
 def test_the_catalog_is_for_tokens_that_were_asked_for_it(world: World, who: str) -> None:
     """A token for one repository, handed to a build, must not tell of the others."""

@@ -359,6 +359,8 @@ def test_uploads_in_flight_are_listed_with_size_and_time(driver: Driver) -> None
     assert {id: upload.size for id, upload in listed.items()} == {UPLOAD: 3, OTHER: 5}
     for upload in listed.values():
         assert abs(datetime.now(UTC) - upload.modified) < timedelta(minutes=5)
+        with driver.open().write_upload(upload.id) as writer:
+            assert writer.modified == upload.modified
 
 
 def test_published_and_deleted_uploads_are_not_listed(driver: Driver) -> None:

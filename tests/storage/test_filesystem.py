@@ -144,6 +144,35 @@ def test_every_folder_on_the_way_to_the_first_upload_is_durable(
         assert Event("fsync", str(Path(folder).parent)) in calls[made:]
 
 
+def test_a_new_uploads_name_is_durable_where_somebody_may_come_back_to_it(
+    storage: FilesystemStorage, calls: list[Event]
+) -> None:
+    """I1: a chunk whose file has no name after a power cut was acknowledged in vain."""
+    for durable in (True, False):
+        storage.delete_upload(UPLOAD)
+        storage.make_durable(storage.upload_path(UPLOAD).parent)
+        calls.clear()
+        storage.create_upload(UPLOAD, durable=durable)
+
+        assert calls == [Event("fsync", "root/berth/uploads")] * durable
+
+
+def test_an_upload_whose_name_cannot_be_made_durable_is_not_left_behind(
+    storage: FilesystemStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage.make_durable(storage.upload_path(UPLOAD).parent)
+    storage.delete_upload(UPLOAD)
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        storage.create_upload(UPLOAD)
+
+    assert list(storage.uploads()) == []
+
+
 def test_what_an_earlier_request_wrote_is_synced_before_the_rename(
     storage: FilesystemStorage, calls: list[Event]
 ) -> None:

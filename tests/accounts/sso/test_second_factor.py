@@ -216,6 +216,22 @@ def test_it_can_be_turned_off_after_proving_who_one_is(secret: str) -> None:
     assert is_in(plain)
 
 
+@pytest.mark.django_db(transaction=True)  # allauth tells of them once they are committed
+def test_each_change_is_in_the_audit_log_once(ada: User) -> None:
+    browser = Client()
+    sign_in(browser)
+    turn_on(browser)
+    browser.post("/settings/second-factor/recovery-codes/new")
+    browser.post("/settings/second-factor/off")
+    events = AuditEvent.objects.filter(action__startswith="user.").order_by("pk")
+    assert [(event.action, event.actor, event.target) for event in events] == [
+        ("user.add-second-factor", "ada", "ada"),
+        ("user.renew-recovery-codes", "ada", "ada"),
+        ("user.remove-second-factor", "ada", "ada"),
+    ]
+    assert {event.credential for event in events} == {"browser session"}
+
+
 def test_secrets_are_not_kept_in_the_clear(secret: str) -> None:
     stored = "".join(str(data) for data in Authenticator.objects.values_list("data", flat=True))
     assert secret not in stored
@@ -253,6 +269,18 @@ def test_single_sign_on_asks_for_it_too(provider: Provider, browse: Any, client:
     assert not is_in(other)
     other.post("/sign-in/code", {"code": code_at(found[1], this_step())})
     assert other.session["_auth_user_id"] == str(user.pk)
+
+
+def test_an_administrator_lets_somebody_in_who_lost_it(secret: str, client: Client) -> None:
+    admin = Client()
+    admin.force_login(User.objects.create_superuser("admin"))
+    assert "Remove the second factor" in admin.get("/manage/users/ada").content.decode()
+    admin.post("/manage/users/ada/remove-second-factor")
+    assert "Remove the second factor" not in admin.get("/manage/users/ada").content.decode()
+    sign_in(client)
+    assert is_in(client)
+    event = AuditEvent.objects.get(action="user.remove-second-factor")
+    assert (event.actor, event.target) == ("admin", "ada")
 
 
 def test_an_operator_lets_somebody_in_who_lost_it(secret: str, client: Client) -> None:

@@ -139,6 +139,7 @@ ROWS = [
     Row("manage-user-switch", ADMINS_DO, {"active": "no"}, guest),
     Row("manage-user-reset-password", ADMINS, {}, guest),
     Row("manage-user-end-sessions", ADMINS_DO, {}, guest),
+    Row("manage-user-remove-second-factor", ADMINS_DO, {}, guest),
     Row("manage-teams", ADMINS),
     Row("manage-tokens", ADMINS),
     Row("manage-keys", ADMINS),

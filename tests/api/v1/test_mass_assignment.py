@@ -46,6 +46,10 @@ def test_no_other_field_is_taken(name: str, method: str, world: World, cast: Cas
     assert isinstance(body, dict)
     allowed = {
         "users-POST": {"password", "email", "is_admin"},
+        "my-second-factor-POST": {"password"},
+        "my-second-factor-setup-POST": {"password"},
+        "my-recovery-codes-POST": {"password", "code"},
+        "my-second-factor-removal-POST": {"password", "code"},
         "user-PATCH": {"is_admin", "email"},
         "robots-POST": {"description"},
         "robot-tokens-POST": {"scopes", "expires_at"},

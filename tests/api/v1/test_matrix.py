@@ -93,12 +93,21 @@ ROWS = {
         "me/password", {"old_password": "x", "new_password": "y"}, USERS.format(400)
     ),
     ("my-sessions", "DELETE"): Row("me/sessions", None, USERS.format(200)),
+    ("my-second-factor", "GET"): Row("me/second-factor", None, USERS.format(200)),
+    # Nobody of the cast has a password, so none is asked for.
+    ("my-second-factor-setup", "POST"): Row("me/second-factor/setup", {}, USERS.format(200)),
+    ("my-second-factor", "POST"): Row(
+        "me/second-factor", {"setup": "x", "code": "000000"}, USERS.format(400)
+    ),
+    ("my-recovery-codes", "POST"): Row("me/second-factor/recovery-codes", {}, USERS.format(400)),
+    ("my-second-factor-removal", "POST"): Row("me/second-factor/remove", {}, USERS.format(400)),
     ("users", "GET"): Row("users", None, ADMINS.format(200)),
     ("users", "POST"): Row("users", {"name": "new"}, ADMINS.format(201)),
     ("user", "GET"): Row("users/{member}", None, ADMINS.format(200)),
     ("user", "PATCH"): Row("users/{member}", {"is_active": False}, ADMINS.format(200)),
     ("user-password", "POST"): Row("users/{member}/reset-password", None, ADMINS.format(200)),
     ("user-sessions", "DELETE"): Row("users/{member}/sessions", None, ADMINS.format(200)),
+    ("user-second-factor", "DELETE"): Row("users/{member}/second-factor", None, ADMINS.format(204)),
     ("teams", "GET"): Row("teams", None, USERS.format(200)),
     ("teams", "POST"): Row("teams", {"name": "new"}, USERS.format(201)),
     ("team", "GET"): Row("teams/{team}", None, MEMBERS.format(200), FOREIGN.format(200)),
@@ -257,6 +266,7 @@ def test_whether_a_user_exists_is_not_told_to_who_may_not_ask(
         ("PATCH", "users/{}"),
         ("POST", "users/{}/reset-password"),
         ("DELETE", "users/{}/sessions"),
+        ("DELETE", "users/{}/second-factor"),
     ):
         body = {"is_active": True} if method == "PATCH" else None
         known, unknown = [cast[who].call(method, path.format(n), body) for n in ("guest", "who")]
