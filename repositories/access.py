@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from django.conf import settings
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
 
 from accounts.models import AccessToken, Membership, Team, User
 from repositories import database
@@ -42,6 +42,9 @@ PUSH: Actions = PULL | {Action.PUSH}
 EVERYTHING: Actions = frozenset(Action)
 
 Role = Membership.Role
+# Grants of one user, beyond which their ids are too many to write into a query.
+_MANY = 1000
+FEW = 100
 _ROLES: Mapping[int, Actions] = {
     Role.READER: PULL,
     Role.WRITER: PUSH,
@@ -272,15 +275,35 @@ def name_unknown(name: str) -> NameUnknown:
 
 def visible_to(principal: Principal) -> QuerySet[Repository]:
     """The repositories that `principal` may pull from, by what the database says now."""
+    return _reached(principal, Action.PULL)
+
+
+def pushable_by(principal: Principal) -> QuerySet[Repository]:
+    """The repositories that `principal` may push to, by what the database says now."""
+    return _reached(principal, Action.PUSH)
+
+
+def ids_if_few(repositories: QuerySet[Repository]) -> list[int] | QuerySet[Repository]:
+    """The ids of at most `FEW` repositories; of more, the repositories as they were given.
+
+    Either is what a `repository__in` takes. A database that knows the few looks into each by its
+    index; of many it finds the next one soon, whatever it looks through.
+    """
+    ids = list(repositories.values_list("pk", flat=True)[: FEW + 1])
+    return ids if len(ids) <= FEW else repositories
+
+
+def _reached(principal: Principal, action: Action) -> QuerySet[Repository]:
     if principal.grants is not None:
         principal = _as_it_is_now(principal)
     repositories = Repository.objects.all()
     if principal.is_unlimited:
         return repositories
     if not principal.is_admin:
-        repositories = repositories.filter(_visible(principal))
+        where = _visible if action is Action.PULL else _writable
+        repositories = repositories.filter(where(principal))
     if principal.scopes is not None:
-        repositories = repositories.filter(_within(principal.scopes))
+        repositories = repositories.filter(_within(principal.scopes, action))
     return repositories
 
 
@@ -289,20 +312,41 @@ def _visible(principal: Principal) -> Q:
     if principal.is_anonymous:
         return Q(pk__in=()) if settings.ANONYMOUS_ACCESS == "none" else public
     seen = public | Q(visibility=Repository.Visibility.INTERNAL)
-    if principal.user_id is None:
-        return seen | Q(team__name=principal.team)
-    return (
-        seen
-        | Q(team__in=Team.objects.filter(memberships__user=principal.user_id))
-        | Q(team__name=principal.name)
-        | Q(pk__in=RepositoryGrant.objects.filter(user=principal.user_id).values("repository"))
+    return seen | _with_role(principal, Role.READER)
+
+
+def _writable(principal: Principal) -> Q:
+    if principal.is_anonymous:
+        is_open = settings.ANONYMOUS_ACCESS == "push"
+        return Q(visibility=Repository.Visibility.PUBLIC) if is_open else Q(pk__in=())
+    return _with_role(principal, Role.WRITER)
+
+
+def _with_role(principal: Principal, least: Role) -> Q:
+    """Those in which a user has at least this role, or which a robot's team owns.
+
+    The ids are looked up first: given them, the database goes by its indexes, where with the
+    look-ups inside of the condition it tries them at every repository there is.
+    """
+    user_id = principal.user_id or 0  # nobody's, so that robots have neither
+    own = Team.objects.filter(name=principal.name if principal.user_id else principal.team)
+    members = Membership.objects.filter(user=user_id, role__gte=least)
+    grants = RepositoryGrant.objects.filter(user=user_id, role__gte=least)
+    found = own.values_list(Value(True), "pk").union(
+        members.values_list(Value(True), "team_id"),
+        grants.values_list(Value(False), "repository_id"),
     )
+    ids: dict[bool, list[int]] = {True: [], False: []}
+    for is_team, id in found:
+        ids[bool(is_team)].append(id)
+    granted = ids[False] if len(ids[False]) <= _MANY else grants.values("repository")
+    return Q(team__in=ids[True]) | Q(pk__in=granted)
 
 
-def _within(scopes: tuple[TokenScope, ...]) -> Q:
+def _within(scopes: tuple[TokenScope, ...], action: Action) -> Q:
     within = Q(pk__in=())
     for scope in scopes:
-        if Action.PULL in scope.actions:
+        if action in scope.actions:
             prefix = scope.prefix
             within |= Q(name=scope.pattern) if prefix is None else Q(name__startswith=prefix)
     return within

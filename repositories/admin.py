@@ -14,22 +14,29 @@ from repositories.models import (
     BlobLink,
     Job,
     Manifest,
+    Pull,
     Repository,
     RepositoryGrant,
+    RepositoryUsage,
+    StorageSample,
     Tag,
     TagChange,
+    TeamUsage,
     Upload,
 )
 
 
 @admin.register(Repository)
 class RepositoryAdmin(LookUpAdmin):
-    list_display = ("name", "team", "visibility", "created_at")
+    list_display = ("name", "team", "visibility", "created_at", "pushed_at", "pull_count")
     list_select_related = ("team",)
     list_filter = ("visibility",)
     search_fields = ("name__contains",)
-    fields = ("name", "team", "visibility", "created_at")
-    readonly_fields = ("name", "team", "created_at")
+    fields = (
+        *("name", "team", "visibility", "description", "created_at"),
+        *("pushed_at", "pulled_at", "pull_count"),
+    )
+    readonly_fields = tuple(field for field in fields if field != "visibility")
 
     def has_change_permission(self, request: Any, obj: Any = None) -> bool:
         return bool(request.user.is_superuser)
@@ -56,7 +63,7 @@ class ManifestAdmin(LookUpAdmin):
     search_fields = ("digest__startswith", "=repository__name", "=pushed_by")
     fields = (
         *("repository", "digest", "media_type", "artifact_type", "subject"),
-        *("pushed_at", "pushed_by"),
+        *("pushed_at", "pushed_by", "pulled_at", "pull_count"),
     )
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -65,9 +72,12 @@ class ManifestAdmin(LookUpAdmin):
 
 @admin.register(Tag)
 class TagAdmin(LookUpAdmin):
-    list_display = ("name", "repository", "manifest_digest", "pushed_at")
+    list_display = ("name", "repository", "manifest_digest", "pushed_at", "pull_count")
     search_fields = ("=name", "=repository__name")
-    fields = ("name", "repository", "manifest_digest", "created_at", "pushed_at")
+    fields = (
+        *("name", "repository", "manifest_digest", "created_at", "pushed_at"),
+        *("pulled_at", "pull_count"),
+    )
 
     def get_queryset(self, request: HttpRequest) -> Any:
         found = super().get_queryset(request).select_related("repository", "manifest")
@@ -84,6 +94,40 @@ class TagChangeAdmin(LookUpAdmin):
     list_select_related = ("repository",)
     search_fields = ("=name", "=repository__name", "=changed_by")
     fields = ("name", "repository", "digest", "changed_at", "changed_by")
+
+
+@admin.register(Pull)
+class PullAdmin(LookUpAdmin):
+    list_display = ("repository", "tag", "digest", "at", "count", "pulled_by")
+    list_select_related = ("repository",)
+    search_fields = ("=repository__name", "=pulled_by")
+    fields = list_display
+
+
+@admin.register(RepositoryUsage)
+class RepositoryUsageAdmin(LookUpAdmin):
+    list_display = ("repository", "bytes", "unique_bytes")
+    list_select_related = ("repository",)
+    ordering: ClassVar[tuple[str, ...]] = ("-bytes", "pk")
+    search_fields = ("=repository__name",)
+    fields = list_display
+
+
+@admin.register(TeamUsage)
+class TeamUsageAdmin(LookUpAdmin):
+    list_display = ("team", "bytes", "unique_bytes")
+    list_select_related = ("team",)
+    ordering: ClassVar[tuple[str, ...]] = ("-bytes", "pk")
+    search_fields = ("=team__name",)
+    fields = list_display
+
+
+@admin.register(StorageSample)
+class StorageSampleAdmin(LookUpAdmin):
+    list_display = ("day", "team", "bytes", "blobs", "manifests")
+    list_select_related = ("team",)
+    search_fields = ("=team__name",)
+    fields = (*list_display, "unlinked_bytes", "unused_bytes", "measured_at")
 
 
 @admin.register(Blob)

@@ -1,12 +1,15 @@
-"""Settings of a repository: who may see it, and who has a role in it beside the team's."""
+"""Settings of a repository: what it says of itself, who may see it, and who has a role in it."""
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import Membership, User
 from accounts.permissions import require_role, require_user
 from repositories.access import Action, Principal, allowed, visible_to
 from repositories.audit import record
 from repositories.models import Repository, RepositoryGrant
+from repositories.models.repository import MAX_DESCRIPTION_BYTES
 from repositories.oci.names import team_of
 
 Role = Membership.Role
@@ -41,6 +44,34 @@ def set_visibility(*, principal: Principal, name: str, visibility: str) -> Repos
         repository.save(update_fields=["visibility"])
         record(principal, "repository.set-visibility", name, visibility=visibility)
     return repository
+
+
+def set_description(*, principal: Principal, name: str, description: str) -> Repository:
+    """Say what the repository is for, in Markdown. Maintainers.
+
+    Raises Repository.DoesNotExist, PermissionDenied, ValidationError.
+    """
+    repository = managed_repository(principal, name)
+    repository.description = _checked_description(description)
+    with transaction.atomic():
+        repository.save(update_fields=["description"])
+        record(principal, "repository.set-description", name, length=len(description))
+    return repository
+
+
+def _checked_description(text: str) -> str:
+    text = text.replace("\r\n", "\n")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise ValidationError({"description": _("This is not valid Unicode text.")}) from error
+    if "\0" in text:  # which PostgreSQL does not take
+        raise ValidationError({"description": _("Null characters are not allowed.")})
+    if size > MAX_DESCRIPTION_BYTES:
+        message = _("This is %(size)d bytes long; shorten it to %(most)d.")
+        values = {"size": size, "most": MAX_DESCRIPTION_BYTES}
+        raise ValidationError({"description": message % values})
+    return text
 
 
 def grant(*, principal: Principal, name: str, user: User, role: Role) -> RepositoryGrant:

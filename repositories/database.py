@@ -5,6 +5,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import (
@@ -68,9 +69,9 @@ def placeholders(count: int) -> str:
     return f"({', '.join(['%s'] * count)})"
 
 
-def now() -> Any:
-    """The time, as this database takes it in a statement that is written out."""
-    return connection.ops.adapt_datetimefield_value(timezone.now())
+def now(*, ago: timedelta = timedelta()) -> Any:
+    """The time, or one `ago`, as this database takes it in a statement that is written out."""
+    return connection.ops.adapt_datetimefield_value(timezone.now() - ago)
 
 
 def for_update() -> str:

@@ -4,6 +4,7 @@
 """
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,24 +15,29 @@ from django.utils import timezone
 
 from accounts import audit, teams, throttle, tokens
 from accounts.sessions import SessionStore
-from repositories import uploads
+from repositories import pulls, uploads, usage
 from repositories.models import Job
 
 # How long a claim stands; work that takes longer is taken over as if its process had died.
 CLAIM = timedelta(hours=1)
 RETRY_AFTER = timedelta(minutes=5)
 HOURLY = timedelta(hours=1)
+MINUTELY = timedelta(minutes=1)
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Periodic:
-    """Work that is due every `interval`; `run` says in words what it did."""
+    """Work that is due every `interval`; `run` says in words what it did.
+
+    Work that takes long waits at least `rest` times as long as it took.
+    """
 
     name: str
     interval: timedelta
     run: Callable[[], str]
+    rest: int = 0
 
 
 def purge_uploads() -> str:
@@ -58,9 +64,23 @@ def purge_audit_log() -> str:
     return f"{count} events removed"
 
 
+def purge_pulls() -> str:
+    """Remove pulls from the activity that are older than it shows. The counts stay."""
+    return f"{pulls.purge(age=pulls.KEPT)} pulls removed"
+
+
+def measure_storage() -> str:
+    """Measure how much is stored where."""
+    return f"{usage.measure()} bytes stored"
+
+
 def periodic() -> list[Periodic]:
     """The work that the settings ask for."""
-    work = [Periodic("purge-accounts", HOURLY, purge_accounts)]
+    work = [
+        Periodic("purge-accounts", HOURLY, purge_accounts),
+        Periodic("purge-pulls", HOURLY, purge_pulls),
+        Periodic("measure-storage", MINUTELY, measure_storage, rest=100),
+    ]
     if settings.AUDIT_RETENTION:
         work.append(Periodic("purge-audit-log", HOURLY, purge_audit_log))
     if settings.UPLOAD_PURGING_ENABLED:
@@ -92,8 +112,10 @@ def _claim(name: str) -> bool:
 
 def _run(work: Periodic) -> None:
     result, error, delay = "", "", work.interval
+    started = time.monotonic()
     try:
         result = work.run()
+        delay = max(delay, timedelta(seconds=work.rest * (time.monotonic() - started)))
     except Exception as problem:  # whatever it is, the other work goes on
         logger.exception("the job %s failed and is tried again", work.name)
         error, delay = repr(problem), RETRY_AFTER

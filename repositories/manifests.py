@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple
 
 from django.db import transaction
@@ -9,7 +10,7 @@ from django.db import transaction
 from repositories import tags
 from repositories.access import Principal, name_unknown, repository_for_push
 from repositories.audit import record
-from repositories.database import fetch, insert, now, once_more_on_conflict, placeholders
+from repositories.database import execute, fetch, insert, now, once_more_on_conflict, placeholders
 from repositories.models import Manifest, ManifestBlob, Repository
 from repositories.models.manifest import MAX_MEDIA_TYPE_LENGTH
 from repositories.oci import manifests as oci
@@ -24,13 +25,13 @@ from repositories.oci.errors import (
 # The two look-ups of every pull: by unique indexes all the way, and written out, because building
 # them anew costs more than running them.
 _BY_DIGEST = """
-SELECT manifest.digest, manifest.media_type, manifest.payload
+SELECT manifest.digest, manifest.media_type, manifest.payload, repository.id, manifest.id, 0
 FROM repositories_repository AS repository
 JOIN repositories_manifest AS manifest ON manifest.repository_id = repository.id
 WHERE repository.name = %s AND manifest.digest = %s
 """
 _BY_TAG = """
-SELECT manifest.digest, manifest.media_type, manifest.payload
+SELECT manifest.digest, manifest.media_type, manifest.payload, repository.id, manifest.id, tag.id
 FROM repositories_repository AS repository
 JOIN repositories_tag AS tag ON tag.repository_id = repository.id
 JOIN repositories_manifest AS manifest ON manifest.id = tag.manifest_id
@@ -56,15 +57,22 @@ INSERT INTO repositories_manifest (
     pushed_by
 ) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id
 """
+_PUSHED = """
+UPDATE repositories_repository SET pushed_at = %s
+WHERE id = %s AND (pushed_at IS NULL OR pushed_at < %s)
+"""
 Role = ManifestBlob.Role
 
 
 class StoredManifest(NamedTuple):
-    """A manifest as it was pushed."""
+    """A manifest as it was pushed, and the rows that it was found by."""
 
     digest: str
     media_type: str
     payload: bytes
+    repository_id: int
+    id: int
+    tag_id: int  # 0: it was asked for by digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +90,8 @@ def read(*, repository: str, reference: str) -> StoredManifest:
     rows = fetch(query, [repository, reference])
     if not rows:
         raise _unknown(repository, reference)
-    digest, media_type, payload = rows[0]
-    return StoredManifest(digest, media_type, bytes(payload))
+    digest, media_type, payload, *ids = rows[0]
+    return StoredManifest(digest, media_type, bytes(payload), *ids)
 
 
 def _unknown(repository: str, reference: str) -> Exception:
@@ -154,6 +162,16 @@ def _store(
             names=names,
         )
         record(principal, "manifest.push", f"{repository}@{digest}", tags=sorted(names))
+        _note_push(repository_id)
+
+
+def _note_push(repository_id: int) -> None:
+    """Set the time of the repository's last push. Inside a transaction, at its end.
+
+    Once a second is enough: otherwise everybody who pushes to the same repository would wait for
+    one another's commits.
+    """
+    execute(_PUSHED, [now(), repository_id, now(ago=timedelta(seconds=1))])
 
 
 def _links(repository_id: int, parsed: oci.ParsedManifest) -> Mapping[Digest, int]:

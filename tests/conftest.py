@@ -9,7 +9,7 @@ from django.test import override_settings
 
 from accounts import authentication, signing, throttle
 from accounts.models import Membership, Team, User
-from repositories import configs, database
+from repositories import configs, database, pulls
 from repositories.access import ANONYMOUS, Principal, principal_of
 from repositories.storage import storage
 from repositories.storage.base import Storage
@@ -27,9 +27,19 @@ def blob_storage(tmp_path: Path) -> Iterator[Storage]:
         yield storage()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _pulls_wait() -> Iterator[None]:
+    """A thread that writes counts of its own accord has no business in a test's transaction."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pulls, "FLUSH_SECONDS", 86_400.0)
+        yield
+    pulls.forget_everything()  # or the end of the process would write them
+
+
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
-    """What this process keeps of keys, passwords and callers would outlive the test's rows."""
+    """What this process keeps of keys, passwords, callers and pulls would outlive its rows."""
+    pulls.forget_everything()
     signing.forget_everything()
     authentication.forget_everything()
     throttle.forget_everything()

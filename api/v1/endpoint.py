@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from api.v1.fields import Strict
-from api.v1.pagination import address_of_next, cut, page_of
+from api.v1.pagination import address_of_next, cut, cut_ranked, page_of
 from api.v2.body import Body
 from repositories.access import ANONYMOUS, Principal
 from repositories.oci.json_strict import StrictJSONError, loads
@@ -105,11 +105,19 @@ class Endpoint(APIView):
         return final
 
     def page(
-        self, rows: Any, shape: Shape, *, by: str, facts: Callable[[list[Any]], Any] = list
+        self, rows: Any, shape: Shape, *, by: str = "", facts: Callable[[list[Any]], Any] = list
     ) -> Response:
-        """A page of rows, sorted by a unique field; of their `facts`, if they have to be found."""
-        rows, cursor = cut(rows, by=by, query=self.query)
-        page = facts(rows)
+        """A page of rows, or of their `facts`, if they have to be found.
+
+        The rows are sorted by a unique field, or ordered by a rank and the primary key.
+        """
+        page, cursor = (
+            cut(rows, by=by, query=self.query) if by else cut_ranked(rows, query=self.query)
+        )
+        return self.pages(facts(page), shape, cursor)
+
+    def pages(self, page: Any, shape: Shape, cursor: Any) -> Response:
+        """A page that was cut already."""
         return Response(
             {
                 "results": shape(page, many=True, context={"principal": self.principal}).data,

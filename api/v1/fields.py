@@ -15,6 +15,8 @@ from repositories.oci.scopes import ACTIONS, MAX_PATTERNS, TokenScope
 Role = Membership.Role
 # No control characters: PostgreSQL takes no NUL, and people read these.
 LINE = r"[^\x00-\x1f\x7f]*"
+# The same with line breaks and tabs.
+PARAGRAPHS = r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*"
 _ACTION = f"(?:{'|'.join(ACTIONS)})"
 _SCOPE = rf"(?:{COMPONENT}(?:/{COMPONENT})*|[a-z0-9._/-]*\*):{_ACTION}(?:,{_ACTION}){{0,2}}"
 _MOMENT = re.compile(

@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from api.v1.fields import Number, Strict, Text
 from api.v2.links import absolute
 from api.v2.request import Request as PlainRequest
+from repositories import keyset
 
 DEFAULT_SIZE = 50
 MAX_SIZE = 200
@@ -54,6 +55,16 @@ class PageByAge(Page):
     )
 
 
+class PageByRank(Page):
+    """A page of a list that begins with the largest or latest, of which several can be alike."""
+
+    cursor = Text(
+        pattern=keyset.PATTERN,
+        required=False,
+        help_text="Where the page begins: as `next` of the page before says.",
+    )
+
+
 @extend_schema_field({"type": "string", "format": "uri-reference"})
 class _Address(serializers.CharField):
     """Relative where the client's own address of this server is not known."""
@@ -84,6 +95,15 @@ def cut(rows: QuerySet[_M], *, by: str, query: dict[str, Any]) -> tuple[list[_M]
     page = found[: query["limit"]]
     has_more = len(found) > len(page)
     return page, attrgetter(name.replace("__", "."))(page[-1]) if has_more else None
+
+
+def cut_ranked(rows: QuerySet[_M], *, query: dict[str, Any]) -> tuple[list[_M], Any]:
+    """The same for rows that are ordered as `keyset` has it."""
+    cursor = query.get("cursor")
+    rest = keyset.behind(rows, cursor) if cursor is not None else None
+    found = list((rows if rest is None else rest)[: query["limit"] + 1])
+    page = found[: query["limit"]]
+    return page, keyset.cursor_of(rows, page[-1]) if len(found) > len(page) else None
 
 
 def address_of_next(request: Request, cursor: Any) -> str | None:

@@ -1,5 +1,7 @@
 """Repositories: found and shown, and their settings."""
 
+from collections.abc import Callable, Mapping
+
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from rest_framework import serializers
@@ -8,12 +10,13 @@ from rest_framework.response import Response
 
 from accounts.models import User
 from api.v1.endpoint import Endpoint, operation
-from api.v1.fields import Name, RoleField, Strict, Text
+from api.v1.fields import PARAGRAPHS, Name, RoleField, Strict, Text
 from api.v1.pagination import PageByName
 from api.v1.permissions import SignedInOrReading
-from repositories import administration
-from repositories.access import Action, Principal, allowed, visible_to
+from repositories import administration, overview
+from repositories.access import Action, Principal, allowed
 from repositories.models import Repository, RepositoryGrant, Tag
+from repositories.models.repository import MAX_DESCRIPTION_BYTES
 
 
 class RepositoryShape(serializers.Serializer[Repository]):
@@ -24,11 +27,18 @@ class RepositoryShape(serializers.Serializer[Repository]):
     visibility = serializers.ChoiceField(choices=Repository.Visibility.values)
     tags_count = serializers.IntegerField()
     created_at = serializers.DateTimeField()
+    pushed_at = serializers.DateTimeField(allow_null=True, help_text="The last push.")
+    pulled_at = serializers.DateTimeField(allow_null=True, help_text="The last pull.")
+    pull_count = serializers.IntegerField()
+    bytes = serializers.IntegerField(
+        allow_null=True, help_text="Its size when it was last measured; null before."
+    )
 
 
 class RepositoryDetail(RepositoryShape):
     """A repository, and what the caller may do to it."""
 
+    description = serializers.CharField(help_text="Markdown.")
     actions = serializers.SerializerMethodField(help_text="Of `pull`, `push`, `delete`.")
 
     def get_actions(self, repository: Repository) -> list[str]:
@@ -46,7 +56,14 @@ class RepositoryQuery(PageByName):
 class RepositoryChanges(Strict):
     """What to change."""
 
-    visibility = serializers.ChoiceField(choices=Repository.Visibility.values)
+    visibility = serializers.ChoiceField(choices=Repository.Visibility.values, required=False)
+    description = Text(
+        pattern=PARAGRAPHS,
+        required=False,
+        allow_blank=True,
+        max_length=MAX_DESCRIPTION_BYTES,
+        help_text="Markdown, of at most 64 KiB.",
+    )
 
 
 class GrantShape(serializers.Serializer[RepositoryGrant]):
@@ -62,11 +79,11 @@ class GrantRole(Strict):
     role = RoleField()
 
 
-def _found(principal: Principal) -> QuerySet[Repository]:
+def _found(principal: Principal, *, text: str = "", team: str = "") -> QuerySet[Repository]:
     """The repositories that the principal may pull from, each with its number of tags."""
     tags = Tag.objects.filter(repository=OuterRef("pk")).order_by().values("repository")
     count = tags.annotate(count=Count("pk")).values("count")
-    found = visible_to(principal).select_related("team")
+    found = overview.listing(principal=principal, text=text, team=team)
     return found.annotate(tags_count=Coalesce(Subquery(count), 0))
 
 
@@ -76,12 +93,16 @@ class RepositoriesView(Endpoint):
     @operation("List repositories", answer=RepositoryShape, query=RepositoryQuery, pages=True)
     def get(self, request: Request) -> Response:
         """The repositories that one may pull from, by name."""
-        found = _found(self.principal)
-        if "search" in self.query:
-            found = found.filter(name__contains=self.query["search"].lower())
-        if "team" in self.query:
-            found = found.filter(team__name=self.query["team"])
+        found = _found(
+            self.principal, text=self.query.get("search", ""), team=self.query.get("team", "")
+        )
         return self.page(found, RepositoryShape, by="name")
+
+
+_CHANGES: Mapping[str, Callable[..., Repository]] = {
+    "description": administration.set_description,
+    "visibility": administration.set_visibility,
+}
 
 
 class RepositoryView(Endpoint):
@@ -92,15 +113,17 @@ class RepositoryView(Endpoint):
         """For whoever may pull from it. Slashes of the name may be sent as they are."""
         return self.answer(_found(self.principal).get(name=repository), RepositoryDetail)
 
-    @operation("Change who sees a repository", answer=RepositoryDetail, body=RepositoryChanges)
+    @operation("Change a repository", answer=RepositoryDetail, body=RepositoryChanges)
     def patch(self, request: Request, repository: str) -> Response:
-        """`private`: the team; `internal`: everyone signed in; `public`: everyone.
+        """Who sees it (`private`: the team; `internal`: everyone signed in; `public`: everyone),
+        and what it says of itself.
 
         For maintainers.
         """
-        administration.set_visibility(
-            principal=self.principal, name=repository, visibility=self.body["visibility"]
-        )
+        administration.managed_repository(self.principal, repository)
+        for field, change in _CHANGES.items():
+            if field in self.body:
+                change(principal=self.principal, name=repository, **{field: self.body[field]})
         return self.answer(_found(self.principal).get(name=repository), RepositoryDetail)
 
 

@@ -61,6 +61,8 @@ _WITH_BODY = {
     "413": "The body is too large.",
     "415": "The body is not JSON.",
 }
+# What a query can name that may not be there.
+_NAMING = frozenset({"repository", "team"})
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 
 
@@ -116,7 +118,9 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         for method in _METHODS & item.keys():
             described = item[method]
             body = described.get("requestBody")
-            problems = _ALWAYS | (_WITH_PATH if "{" in path or body else {})
+            query = {parameter["name"] for parameter in described.get("parameters", ())}
+            is_about_something = "{" in path or body or query & _NAMING
+            problems = _ALWAYS | (_WITH_PATH if is_about_something else {})
             if method != "get":
                 problems |= _WITH_BODY
             for status in problems:

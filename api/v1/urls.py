@@ -8,6 +8,7 @@ from django.urls import path, re_path, register_converter
 from django.views.generic import RedirectView
 
 from api.v1 import (
+    activity,
     audit,
     errors,
     images,
@@ -17,10 +18,12 @@ from api.v1 import (
     repositories,
     robots,
     schema,
+    search,
     second_factor,
     teams,
     tokens,
     trust_rules,
+    usage,
     users,
 )
 
@@ -148,6 +151,13 @@ urlpatterns = [
         repositories.RepositoryView.as_view(),
         name="repository",
     ),
+    path("search", search.SearchView.as_view(), name="search"),
+    path("activity", activity.ActivityView.as_view(), name="activity"),
+    path("uploads", activity.UploadsView.as_view(), name="uploads"),
+    path("uploads/<uuid:upload>", activity.UploadView.as_view(), name="upload"),
+    path("usage", usage.UsageView.as_view(), name="usage"),
+    path("usage/repositories", usage.RepositoryUsagesView.as_view(), name="repository-sizes"),
+    path("usage/teams", usage.TeamUsagesView.as_view(), name="team-sizes"),
     path("audit", audit.AuditView.as_view(), name="audit"),
     path("audit/export", audit.AuditExportView.as_view(), name="audit-export"),
     path("keys", keys.KeysView.as_view(), name="keys"),

@@ -5,7 +5,7 @@ from django.conf import settings
 from api.v2 import links
 from api.v2.request import Request
 from api.v2.response import Response
-from repositories import manifests, tags
+from repositories import manifests, pulls, tags
 from repositories.oci.accept import accepts
 from repositories.oci.digests import Digest, is_digest
 from repositories.oci.errors import ManifestUnknown, TagInvalid, TooManyTags, Unsupported
@@ -32,6 +32,15 @@ def get(request: Request, name: str, reference: str) -> Response:
             f"the tag names a manifest of type {manifest.media_type}, which the Accept header "
             "does not allow",
             detail={"reference": reference, "mediaType": manifest.media_type},
+        )
+    if request.method == "GET":
+        pulls.note(
+            repository_id=manifest.repository_id,
+            manifest_id=manifest.id,
+            tag_id=manifest.tag_id,
+            reference=reference,
+            digest=manifest.digest,
+            principal_name=request.principal.name,
         )
     return Response(200, headers, manifest.payload)
 

@@ -6,8 +6,12 @@ Team ─┬─ Repository ─┬─ BlobLink ── Blob            what a repos
       │              │            └─ ManifestChild  an index's entries; they may be absent
       │              ├─ Tag ── Manifest
       │              ├─ TagChange                   who moved which tag when
+      │              ├─ Pull                        who pulled what, for the last weeks
+      │              ├─ RepositoryUsage             how much it stores
       │              ├─ RepositoryGrant             a role beside those of the team
       │              └─ Upload                      a blob on its way
+      ├─ TeamUsage                                  the same of the team's repositories
+      ├─ StorageSample                              and how that grew; of the whole, too
       └─ Membership ── User
 Job                                                 periodic work, claimed by whoever is free
 ```
@@ -17,9 +21,11 @@ from repositories.models.blob import Blob, BlobLink
 from repositories.models.grant import RepositoryGrant
 from repositories.models.job import Job
 from repositories.models.manifest import Manifest, ManifestBlob, ManifestChild
+from repositories.models.pull import Pull
 from repositories.models.repository import Repository
 from repositories.models.tag import Tag, TagChange
 from repositories.models.upload import Upload
+from repositories.models.usage import RepositoryUsage, StorageSample, TeamUsage
 
 __all__ = [
     "Blob",
@@ -28,9 +34,13 @@ __all__ = [
     "Manifest",
     "ManifestBlob",
     "ManifestChild",
+    "Pull",
     "Repository",
     "RepositoryGrant",
+    "RepositoryUsage",
+    "StorageSample",
     "Tag",
     "TagChange",
+    "TeamUsage",
     "Upload",
 ]

@@ -27,6 +27,8 @@ class Manifest(models.Model):
     pushed_at = models.DateTimeField(default=timezone.now)
     # A user's or a robot's name, written out: what was pushed outlives who pushed it.
     pushed_by = models.CharField(max_length=128, blank=True)
+    pull_count = models.BigIntegerField(default=0, db_default=0)
+    pulled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = (
@@ -38,6 +40,8 @@ class Manifest(models.Model):
                 name="manifest_referrers",
                 condition=~models.Q(subject=""),
             ),
+            # Which repositories have it: people search for digests.
+            models.Index(fields=["digest"], name="manifest_digest"),
         )
 
     def __str__(self) -> str:

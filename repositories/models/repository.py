@@ -1,10 +1,13 @@
 """Repositories, and who may see them."""
 
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from repositories.models.fields import ByteOrderedCharField
 from repositories.oci.names import MAX_NAME_BYTES
+
+MAX_DESCRIPTION_BYTES = 64 * 1024  # in UTF-8
 
 
 class Repository(models.Model):
@@ -21,6 +24,13 @@ class Repository(models.Model):
         max_length=8, choices=Visibility.choices, default=Visibility.PRIVATE
     )
     created_at = models.DateTimeField(default=timezone.now)
+    # Markdown, as its maintainers wrote it.
+    description = models.TextField(blank=True, default="", db_default="")
+    # When a manifest was last pushed, to the second; null before the first.
+    pushed_at = models.DateTimeField(null=True, blank=True)
+    # Manifests that were pulled: see repositories/pulls.py.
+    pull_count = models.BigIntegerField(default=0, db_default=0)
+    pulled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name_plural = "repositories"
@@ -29,6 +39,15 @@ class Repository(models.Model):
             models.CheckConstraint(
                 condition=models.Q(visibility__in=["private", "internal", "public"]),
                 name="repository_visibility_known",
+            ),
+        )
+        indexes = (
+            # Most are private: so those are found that everybody may see.
+            models.Index(fields=["visibility", "name"], name="repository_visibility"),
+            models.Index(
+                Coalesce("pushed_at", "created_at").desc(),
+                models.F("id").desc(),
+                name="repository_latest",
             ),
         )
 

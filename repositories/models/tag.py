@@ -18,9 +18,13 @@ class Tag(models.Model):
     manifest = models.ForeignKey(Manifest, models.CASCADE, related_name="tags")
     created_at = models.DateTimeField(default=timezone.now)
     pushed_at = models.DateTimeField(default=timezone.now)
+    pull_count = models.BigIntegerField(default=0, db_default=0)
+    pulled_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["repository", "name"], name="tag_unique"),)
+        # The same name in all repositories: people search for tags.
+        indexes = (models.Index(fields=["name", "repository"], name="tag_name"),)
 
     def __str__(self) -> str:
         return self.name
@@ -29,14 +33,23 @@ class Tag(models.Model):
 class TagChange(models.Model):
     """One move of a tag. A deleted tag has a last change with an empty digest."""
 
-    repository = models.ForeignKey(Repository, models.CASCADE, related_name="tag_changes")
+    repository = models.ForeignKey(
+        Repository,
+        models.CASCADE,
+        related_name="tag_changes",
+        db_index=False,  # the indexes below begin with it
+    )
     name = ByteOrderedCharField(max_length=MAX_TAG_BYTES)
     digest = ByteOrderedCharField(max_length=MAX_DIGEST_LENGTH, blank=True)
     changed_at = models.DateTimeField(default=timezone.now)
     changed_by = models.CharField(max_length=128, blank=True)
 
     class Meta:
-        indexes = (models.Index(fields=["repository", "name", "id"], name="tag_change_history"),)
+        indexes = (
+            models.Index(fields=["repository", "name", "id"], name="tag_change_history"),
+            models.Index(fields=["repository", "changed_at", "id"], name="tag_change_repository"),
+            models.Index(fields=["changed_at", "id"], name="tag_change_time"),
+        )
 
     def __str__(self) -> str:
         return f"{self.name} -> {self.digest or 'deleted'}"

@@ -35,10 +35,14 @@ from repositories.models import (
     BlobLink,
     Job,
     Manifest,
+    Pull,
     Repository,
     RepositoryGrant,
+    RepositoryUsage,
+    StorageSample,
     Tag,
     TagChange,
+    TeamUsage,
     Upload,
 )
 from tests.people import user_of
@@ -85,6 +89,13 @@ def fill(administrator: Principal, number: int) -> None:
     Tag.objects.create(repository=repository, name="1", manifest=manifest)
     TagChange.objects.create(repository=repository, name="1", digest=digest)
     Upload.objects.create(repository=repository)
+    now = timezone.now()
+    Pull.objects.create(repository=repository, tag="1", digest=digest, at=now, count=1)
+    RepositoryUsage.objects.create(repository=repository, bytes=1, unique_bytes=1)
+    TeamUsage.objects.create(team=team, bytes=1, unique_bytes=1)
+    StorageSample.objects.create(
+        team=team, day=now.date(), measured_at=now, bytes=1, blobs=1, manifests=1
+    )
     Job.objects.create(name=f"job{number}")
 
 

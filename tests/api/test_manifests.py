@@ -3,9 +3,10 @@
 import pytest
 from pytest_django import Settings
 
+from repositories import pulls
 from repositories.access import Principal
 from repositories.manifests import PushedManifest
-from repositories.models import Manifest, Tag
+from repositories.models import Manifest, Pull, Tag
 from repositories.oci import media_types
 from repositories.oci.digests import Digest
 from tests.api.doors import Caller
@@ -26,6 +27,27 @@ def pushed(writer: Principal) -> PushedManifest:
 
 @pytest.mark.usefixtures("pushed")
 class TestGet:
+    def test_a_get_is_a_pull_and_nothing_else_is(
+        self, call: Caller, reader: Principal, stranger: Principal
+    ) -> None:
+        etag = {"If-None-Match": f'"{DIGEST}"'}
+        for method, reference, by, headers in (
+            ("HEAD", "latest", reader, {}),
+            ("GET", "absent", reader, {}),
+            ("GET", "latest", stranger, {}),
+            ("GET", "latest", reader, etag),
+            ("GET", "latest", reader, {"Accept": "text/html"}),
+        ):
+            call(method, f"{MANIFESTS}/{reference}", by=by, headers=headers)
+        pulls.flush()
+        assert not Pull.objects.exists()
+        for reference in ("latest", "latest", DIGEST):
+            assert call("GET", f"{MANIFESTS}/{reference}", by=reader).status == 200
+        pulls.flush()
+        rows = Pull.objects.order_by("tag").values_list("tag", "digest", "pulled_by", "count")
+        assert list(rows) == [("", DIGEST, "reader", 1), ("latest", DIGEST, "reader", 2)]
+        assert Manifest.objects.get().pull_count == 3
+
     @pytest.mark.parametrize("reference", ["latest", DIGEST])
     def test_it_comes_as_it_was_pushed(
         self, reference: str, call: Caller, reader: Principal

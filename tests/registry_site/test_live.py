@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
+from repositories.oci.media_types import OCI_INDEX
 from tests import postgres
 from tests.database import DATABASE
 from tests.live import LiveServer, wait_for
@@ -126,3 +128,22 @@ def test_when_the_supervisor_is_killed_the_port_is_free_for_its_successor(
 
     server.start()
     assert request(server, "GET", "/v2/")[0] == 200
+
+
+def test_pulls_are_written_within_seconds_and_by_a_clean_stop(server: LiveServer) -> None:
+    payload = b'{"schemaVersion": 2, "mediaType": "' + OCI_INDEX.encode() + b'", "manifests": []}'
+    address = f"{server.url}/v2/hello-world/manifests/1"
+    headers = {"Content-Type": OCI_INDEX}
+    assert requests.put(address, payload, headers=headers, timeout=SECONDS).status_code == 201
+    for _ in range(5):
+        assert requests.get(address, timeout=SECONDS).status_code == 200
+    wait_for(lambda: pulls_of(server) == 5, seconds=SECONDS, what="the first pulls")
+    for _ in range(7):
+        assert requests.get(address, timeout=SECONDS).status_code == 200
+    assert server.stop() == 0
+    assert pulls_of(server) == 12
+
+
+def pulls_of(server: LiveServer) -> int:
+    count = "from repositories.models import *; print(Repository.objects.get().pull_count)"
+    return int(server.manage("shell", "--no-imports", "-c", count).split()[-1])

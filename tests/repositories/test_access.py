@@ -1,13 +1,16 @@
 """Who may do what: every role, every visibility, every setting; and what a refusal gives away."""
 
+from dataclasses import replace
+
 import pytest
 from pytest_django import Settings
 
 from accounts.models import Membership, Team, User
 from repositories import access
 from repositories.access import Action, Principal, principal_of
-from repositories.models import Repository
+from repositories.models import Repository, RepositoryGrant
 from repositories.oci.errors import Denied, NameUnknown, OCIError, Unauthorized
+from repositories.oci.scopes import TokenScope
 from tests.people import user_of
 
 pytestmark = pytest.mark.django_db
@@ -218,6 +221,52 @@ def test_visible_is_what_may_be_pulled(
     assert visible == {
         name for name in EVERYTHING if Action.PULL in access.allowed(principal=principal, name=name)
     }
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize(
+    "role",
+    [
+        *("nobody", "stranger", "reader", "writer", "maintainer", "owner", "administrator"),
+        *("robot", "scoped"),
+    ],
+)
+@pytest.mark.usefixtures("shop")
+def test_what_lists_say_of_pulling_and_pushing_is_what_each_repository_says(
+    role: str, setting: str, request: pytest.FixtureRequest, settings: Settings
+) -> None:
+    configure(settings, setting)
+    principal = _somebody(role, request)
+    lists = ((access.visible_to, Action.PULL), (access.pushable_by, Action.PUSH))
+    for reached, action in lists:
+        listed = set(reached(principal).values_list("name", flat=True))
+        names = Repository.objects.values_list("name", flat=True)
+        single = {
+            name for name in names if action in access.allowed(principal=principal, name=name)
+        }
+        assert listed == single, action
+
+
+def _somebody(role: str, request: pytest.FixtureRequest) -> Principal:
+    if role == "robot":
+        return Principal(name="robot-payments-ci", team="payments")
+    principal: Principal = request.getfixturevalue("writer" if role == "scoped" else role)
+    if role != "scoped":
+        return principal
+    texts = ("payments/*:pull", "payments/public:pull,push")
+    return replace(principal, scopes=tuple(map(TokenScope.parse, texts)))
+
+
+def test_many_grants_are_no_too_long_query(
+    stranger: Principal, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "_MANY", 1)
+    user = user_of(stranger)
+    for number in range(3):
+        repository = Repository.objects.create(name=f"payments/{number}", team=team)
+        RepositoryGrant.objects.create(repository=repository, user=user, role=10 + number * 10)
+    assert len(access.visible_to(stranger)) == 3
+    assert len(access.pushable_by(stranger)) == 2
 
 
 def test_a_repository_is_visible_once_however_often_it_may_be_seen(

@@ -72,6 +72,17 @@ class TestRunDue:
 
         assert runs == ["sweep", "sweep"]
 
+    def test_work_that_takes_long_rests_for_longer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock = iter([100.0, 107.0])
+        work = Periodic("measure", timedelta(minutes=1), lambda: "", rest=100)
+        monkeypatch.setattr(jobs, "periodic", lambda: [work])
+        with monkeypatch.context() as patch:
+            patch.setattr("time.monotonic", lambda: next(clock))
+            jobs.run_due()
+        job = Job.objects.get()
+        assert job.finished_at is not None
+        assert job.due_at - job.finished_at == timedelta(seconds=700)
+
     def test_who_comes_while_another_is_at_it_does_nothing(self, define: Define) -> None:
         others: list[int] = []
 

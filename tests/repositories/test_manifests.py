@@ -55,8 +55,8 @@ def test_a_manifest_is_read_by_tag_and_by_digest_as_it_was_pushed(writer: Princi
 
     stored = (str(Digest.of(payload)), media_types.DOCKER_MANIFEST, payload)
     assert pushed == manifests.PushedManifest(Digest.of(payload), "", ("v1",))
-    assert manifests.read(repository=APP, reference="v1") == stored
-    assert manifests.read(repository=APP, reference=str(pushed.digest)) == stored
+    assert manifests.read(repository=APP, reference="v1")[:3] == stored
+    assert manifests.read(repository=APP, reference=str(pushed.digest))[:3] == stored
 
 
 def test_a_manifest_can_be_pushed_by_its_sha512(writer: Principal) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, models, transaction
+from django.utils import timezone
 
 from accounts.models import Team
+from repositories import usage
 from repositories.access import Principal
 from repositories.models import (
     Blob,
@@ -16,9 +18,13 @@ from repositories.models import (
     Manifest,
     ManifestBlob,
     ManifestChild,
+    Pull,
     Repository,
+    RepositoryUsage,
+    StorageSample,
     Tag,
     TagChange,
+    TeamUsage,
     Upload,
 )
 from tests.oci.documents import index
@@ -40,12 +46,18 @@ def rows(writer: Principal) -> dict[type[models.Model], models.Model]:
     repository = Repository.objects.get()
     Upload.objects.create(repository=repository)
     Job.objects.create(name="sweep")
+    Pull.objects.create(
+        repository=repository, tag="v1", digest="sha256:x", at=timezone.now(), count=1
+    )
+    usage.measure()
     tables: list[type[models.Model]] = [Repository, Blob, BlobLink, Manifest, ManifestBlob]
-    tables += [ManifestChild, Tag, TagChange, Upload, Job]
+    tables += [ManifestChild, Tag, TagChange, Upload, Job, Pull]
+    tables += [RepositoryUsage, TeamUsage, StorageSample]
     return {table: table._default_manager.all()[0] for table in tables}
 
 
 UNIQUE = [Repository, Blob, BlobLink, Manifest, ManifestBlob, ManifestChild, Tag, Job]
+UNIQUE += [StorageSample]
 
 
 @pytest.mark.parametrize("table", UNIQUE)
@@ -98,7 +110,8 @@ def test_a_repository_goes_with_all_that_is_in_it_and_leaves_the_blobs() -> None
     Manifest.objects.all().delete()  # what their images are made of protects the links
     Repository.objects.all().delete()
 
-    for table in (BlobLink, Manifest, ManifestBlob, ManifestChild, Tag, TagChange, Upload):
+    gone = (BlobLink, Manifest, ManifestBlob, ManifestChild, Tag, TagChange, Upload)
+    for table in (*gone, Pull, RepositoryUsage):
         assert not table._default_manager.exists()
     assert Blob.objects.count() == 2
 

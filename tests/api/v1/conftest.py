@@ -13,10 +13,11 @@ from django.utils import timezone
 from accounts import tokens
 from accounts.models import Invitation, Membership, Robot, Team, TrustRule, User
 from repositories.access import principal_of
-from repositories.models import Manifest, Repository, RepositoryGrant, Tag, TagChange
+from repositories.models import Manifest, Repository, RepositoryGrant, Tag, TagChange, Upload
 from repositories.oci import media_types
 from repositories.oci.digests import Digest
 from repositories.oci.scopes import TokenScope
+from repositories.storage import storage
 from tests.oci import documents
 from tests.repositories.content import push_image
 from tests.repositories.layers.archives import layer
@@ -109,6 +110,8 @@ class World:
             repository=repository, user=self.users["guest"], role=Membership.Role.READER
         )
         image = push_image(principal_of(owner), LAYER, repository=repository.name)
+        upload = Upload.objects.create(repository=repository, started_by="somebody")
+        storage().create_upload(str(upload.pk))
         return {
             "team": team.name,
             "member": "reader" if team.name == "payments" else "keeper",
@@ -121,6 +124,7 @@ class World:
             "digest": _tagged(repository, "v1"),
             "layer": str(Digest.of(LAYER)),
             "image": str(image.digest),
+            "upload": upload.pk,
         }
 
 

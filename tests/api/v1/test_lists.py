@@ -10,7 +10,16 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import audit, signing, tokens
 from accounts.models import Membership, Robot, Team, TrustRule, User
-from repositories.models import Manifest, Repository, RepositoryGrant, Tag, TagChange
+from repositories.models import (
+    Manifest,
+    Repository,
+    RepositoryGrant,
+    RepositoryUsage,
+    Tag,
+    TagChange,
+    TeamUsage,
+    Upload,
+)
 from tests.api.v1.conftest import Caller, Cast, World
 from tests.api.v1.test_matrix import ROWS
 
@@ -50,6 +59,28 @@ def _change(world: World, number: int) -> TagChange:
     return TagChange.objects.create(repository=_app(), name="v1", digest="")
 
 
+def _upload(world: World, number: int) -> Upload:
+    return Upload.objects.create(repository=Repository.objects.get(name="payments/app"))
+
+
+def _repository_usage(world: World, number: int) -> RepositoryUsage:
+    """Several of each size."""
+    repository = _repository(world, number)
+    return RepositoryUsage.objects.create(
+        repository=repository, bytes=1000 - number // 4, unique_bytes=0
+    )
+
+
+def _team_usage(world: World, number: int) -> TeamUsage:
+    team = Team.objects.create(name=f"team-{number:03}")
+    return TeamUsage.objects.create(team=team, bytes=1000 - number // 4, unique_bytes=0)
+
+
+def _tag_change(world: World, number: int) -> TagChange:
+    repository = Repository.objects.get(name="payments/app")
+    return TagChange.objects.create(repository=repository, name=f"{number:03}", digest="sha256:x")
+
+
 def _rule(world: World, number: int) -> TrustRule:
     return TrustRule.objects.create(
         team=world.payments, name=f"payments-{number:03}", issuer="https://gitlab.com", scopes=""
@@ -81,6 +112,10 @@ LISTS: dict[str, tuple[str, Make, str]] = {
     "tags": ("repositories/payments/app/-/tags", _tag, "name"),
     "tag-changes": ("repositories/payments/app/-/tags/v1/changes", _change, "id"),
     "grants": ("repositories/payments/app/-/grants", _grant, "user"),
+    "uploads": ("uploads", _upload, "id"),
+    "repository-sizes": ("usage/repositories", _repository_usage, "repository"),
+    "team-sizes": ("usage/teams", _team_usage, "team"),
+    "activity": ("activity", _tag_change, "tag"),
     "audit": ("audit", lambda _, n: audit.record("x", actor=str(n)), "id"),
     "keys": ("keys", lambda _, __: signing.rotate(), "kid"),
 }
@@ -102,7 +137,7 @@ def _relative(address: str) -> str:
 def test_every_list_is_here() -> None:
     """Lists are what has a plural name and can be read."""
     lists = {name for name, method in ROWS if method == "GET" and name.endswith("s")}
-    assert lists - {"docs", "no-such-address"} | {"audit"} == set(LISTS)
+    assert lists - {"docs", "no-such-address"} | {"audit", "activity"} == set(LISTS)
 
 
 @pytest.mark.parametrize("name", sorted(LISTS))

@@ -1,6 +1,7 @@
 """Who may do what at each address: generated from the URLconf, so that none is forgotten."""
 
 import re
+import uuid
 from typing import NamedTuple
 
 import pytest
@@ -39,6 +40,7 @@ MISSING = {
     "invitation": 999_999,
     "secret": "nowhere-secret",
     "digest": "sha256:" + 64 * "0",
+    "upload": uuid.UUID(int=1),
 }
 
 
@@ -169,6 +171,24 @@ ROWS = {
     ("grants", "GET"): _of_maintainers("repositories/{team}/app/-/grants", 200),
     ("grant", "PUT"): _of_maintainers("repositories/{team}/app/-/grants/stranger", 200, ROLE),
     ("grant", "DELETE"): _of_maintainers("repositories/{team}/app/-/grants/guest", 204),
+    ("search", "GET"): Row("search?q=app", None, SIGNED_IN),
+    ("activity", "GET"): Row(
+        "activity?repository={team}/app",
+        None,
+        "401 404 200 200 200 200 200 200 200",
+        "401 404 404 404 404 404 404 404 200",
+    ),
+    ("uploads", "GET"): Row("uploads", None, SIGNED_IN),
+    # Nobody of these started it: it is left to who may delete in the repository.
+    ("upload", "DELETE"): Row(
+        "uploads/{upload}",
+        None,
+        "401 404 404 403 204 204 204 204 204",
+        "401 404 404 404 404 404 404 404 204",
+    ),
+    ("usage", "GET"): Row("usage?team={team}", None, MEMBERS.format(200), FOREIGN.format(200)),
+    ("repository-sizes", "GET"): Row("usage/repositories", None, SIGNED_IN),
+    ("team-sizes", "GET"): Row("usage/teams", None, SIGNED_IN),
     ("audit", "GET"): Row("audit", None, ADMINS.format(200)),
     ("audit-export", "GET"): Row("audit/export", None, ADMINS.format(200)),
     ("keys", "GET"): Row("keys", None, ADMINS.format(200)),

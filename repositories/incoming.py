@@ -1,0 +1,55 @@
+"""Uploads in flight, as people see and end them: whose they are, and how far they have come.
+
+`uploads.py` is what clients do with them.
+"""
+
+from uuid import UUID
+
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from repositories import uploads
+from repositories.access import Action, Principal, allowed, pushable_by
+from repositories.audit import record
+from repositories.models import Upload
+from repositories.storage import storage
+from repositories.storage.base import UploadGone
+
+
+def listing(*, principal: Principal, repository: str = "") -> QuerySet[Upload]:
+    """The uploads into repositories that `principal` may push to, those started last first."""
+    found = Upload.objects.select_related("repository")
+    if not principal.is_unlimited:
+        found = found.filter(repository__in=pushable_by(principal))
+    if repository:
+        found = found.filter(repository__name=repository)
+    return found.order_by("-started_at", "-pk")
+
+
+def size(upload: Upload) -> int:
+    """How many bytes have come; 0 for an upload that ended meanwhile."""
+    try:
+        return storage().upload_size(str(upload.pk))
+    except UploadGone:
+        return 0
+
+
+def may_cancel(*, principal: Principal, upload: Upload) -> bool:
+    """Whether the principal started the upload, or may delete in its repository."""
+    is_own = bool(principal.name) and upload.started_by == principal.name
+    return is_own or Action.DELETE in allowed(principal=principal, name=upload.repository.name)
+
+
+def cancel(*, principal: Principal, upload: UUID) -> None:
+    """Give an upload up, with the bytes that have come.
+
+    Raises Upload.DoesNotExist, PermissionDenied, BlobUploadUnknown when it ends just then.
+    """
+    row = listing(principal=principal).get(pk=upload)
+    if not may_cancel(principal=principal, upload=row):
+        raise PermissionDenied(
+            _("Only who started an upload, or who may delete in the repository, may cancel it.")
+        )
+    uploads.cancel(repository=row.repository.name, upload=str(row.pk))
+    record(principal, "upload.cancel", f"{row.repository.name}@{row.pk}", by=row.started_by)

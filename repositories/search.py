@@ -1,0 +1,128 @@
+"""One text, and what it may mean: repositories, tags, digests of manifests and blobs.
+
+Only what the principal may see is found. Each look-up is a range of an index, but for the name that
+contains the text somewhere, which takes a look at every name.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+from django.db.models import Model, QuerySet
+from django.db.models.functions import Length
+
+from repositories.access import Principal, ids_if_few, visible_to
+from repositories.models import Blob, BlobLink, Manifest, Repository, Tag
+from repositories.oci.digests import HEX_LENGTHS
+from repositories.oci.names import MAX_NAME_BYTES, MAX_TAG_BYTES
+
+MOST = 20
+_DIGEST = re.compile(rf"(?:({'|'.join(HEX_LENGTHS)}):)?([0-9a-f]{{6,128}})", re.ASCII)
+_NAME = re.compile(r"[a-z0-9._/-]+", re.ASCII)
+_TAG = re.compile(r"[a-zA-Z0-9._-]+", re.ASCII)
+# Sorts behind every character of names, tags and digests.
+_LAST = "~"
+
+# Six digits and more are shared by one blob in 16 million.
+_MOST_BLOBS = 100
+
+_M = TypeVar("_M", bound=Model)
+# Where to look: None means everywhere.
+_Scope = list[int] | QuerySet[Repository] | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTag:
+    """A tag, and the digest that it names."""
+
+    repository: str
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDigest:
+    """A manifest or a blob that a repository has; `size` in bytes."""
+
+    repository: str
+    digest: str
+    is_manifest: bool
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """At most `MOST` of each."""
+
+    repositories: list[str]
+    tags: list[FoundTag]
+    digests: list[FoundDigest]
+
+
+def find(*, principal: Principal, text: str) -> Found:
+    """What `text` may mean, a few of each. Text that names nothing finds nothing."""
+    text = text.strip()
+    visible = visible_to(principal)
+    scope = None if principal.is_unlimited else ids_if_few(visible)
+    return Found(
+        repositories=_repositories(visible, text.lower()),
+        tags=_tags(scope, text),
+        digests=_digests(scope, text.lower()),
+    )
+
+
+def _repositories(visible: QuerySet[Repository], text: str) -> list[str]:
+    """Those whose name begins with the text, then those that contain it."""
+    if len(text) > MAX_NAME_BYTES or not _NAME.fullmatch(text):
+        return []
+    ordered = visible.order_by("name").values_list("name", flat=True)
+    first = list(ordered.filter(name__gte=text, name__lt=text + _LAST)[:MOST])
+    if len(first) == MOST:
+        return first
+    others = ordered.filter(name__contains=text).exclude(name__gte=text, name__lt=text + _LAST)
+    return first + list(others[: MOST - len(first)])
+
+
+def _tags(scope: _Scope, text: str) -> list[FoundTag]:
+    if len(text) > MAX_TAG_BYTES or not _TAG.fullmatch(text):
+        return []
+    rows = _seen(scope, Tag.objects.filter(name__gte=text, name__lt=text + _LAST))
+    fields = rows.values_list("repository__name", "name", "manifest__digest")
+    return [FoundTag(*row) for row in fields.order_by("name", "repository_id")[:MOST]]
+
+
+def _digests(scope: _Scope, text: str) -> list[FoundDigest]:
+    match = _DIGEST.fullmatch(text)
+    if match is None:
+        return []
+    found = []
+    for algorithm in [match[1]] if match[1] else HEX_LENGTHS:
+        start = f"{algorithm}:{match[2]}"
+        found += _manifests(scope, start)
+        found += _blobs(scope, start)
+    return found[:MOST]
+
+
+def _manifests(scope: _Scope, start: str) -> list[FoundDigest]:
+    rows = _seen(scope, Manifest.objects.filter(digest__gte=start, digest__lt=start + _LAST))
+    fields = rows.values_list("repository__name", "digest", Length("payload"))
+    return [
+        FoundDigest(repository, digest, True, size)
+        for repository, digest, size in fields.order_by("digest", "id")[:MOST]
+    ]
+
+
+def _blobs(scope: _Scope, start: str) -> list[FoundDigest]:
+    """In no order that the database would have to make: a base layer has 100,000 links."""
+    blobs = Blob.objects.filter(digest__gte=start, digest__lt=start + _LAST).order_by("digest")
+    ids = list(blobs.values_list("pk", flat=True)[:_MOST_BLOBS])
+    rows = _seen(scope, BlobLink.objects.filter(blob__in=ids))
+    fields = rows.values_list("blob__digest", "repository__name", "blob__size")
+    return [
+        FoundDigest(repository, digest, False, size)
+        for digest, repository, size in sorted(fields[:MOST])
+    ]
+
+
+def _seen(scope: _Scope, rows: QuerySet[_M]) -> QuerySet[_M]:
+    return rows if scope is None else rows.filter(repository__in=scope)
