@@ -212,7 +212,7 @@ class TestLastPush:
         push_image(writer, b"layer")
         with CaptureQueriesContext(connection) as queries:
             push_document(writer, image(b"layer"), tags=["v1"])
-        updates = [q["sql"] for q in queries if q["sql"].startswith("UPDATE")]
+        updates = [q["sql"] for q in queries if q["sql"].lstrip().startswith("UPDATE")]
         assert len([sql for sql in updates if "pushed_at" in sql and "repository" in sql]) == 1
 
 

@@ -11,14 +11,12 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import tokens
-from accounts.models import Invitation, Membership, Robot, Team, TrustRule, User
+from accounts.models import AuditEvent, Invitation, Membership, Robot, Team, TrustRule, User
 from repositories.access import principal_of
-from repositories.models import Manifest, Repository, RepositoryGrant, Tag, TagChange, Upload
-from repositories.oci import media_types
+from repositories.models import Repository, RepositoryGrant, TagChange, Upload
 from repositories.oci.digests import Digest
 from repositories.oci.scopes import TokenScope
 from repositories.storage import storage
-from tests.oci import documents
 from tests.repositories.content import push_image
 from tests.repositories.layers.archives import layer
 
@@ -86,6 +84,9 @@ class World:
             team.name: self._furnish(team, owner)
             for team, owner in ((self.payments, self.users["owner"]), (self.vault, keeper))
         }
+        # What was there before a test begins is no news in it.
+        AuditEvent.objects.all().delete()
+        TagChange.objects.all().delete()
 
     def _furnish(self, team: Team, owner: User) -> dict[str, Any]:
         robot = Robot.objects.create(team=team, name=f"robot-{team.name}-ci")
@@ -109,7 +110,7 @@ class World:
         RepositoryGrant.objects.create(
             repository=repository, user=self.users["guest"], role=Membership.Role.READER
         )
-        image = push_image(principal_of(owner), LAYER, repository=repository.name)
+        image = push_image(principal_of(owner), LAYER, repository=repository.name, tags=["v1"])
         upload = Upload.objects.create(repository=repository, started_by="somebody")
         storage().create_upload(str(upload.pk))
         return {
@@ -121,25 +122,11 @@ class World:
             "rule": rule.pk,
             "invitation": invitation.pk,
             "secret": f"{team.name}-secret",
-            "digest": _tagged(repository, "v1"),
+            "digest": str(image.digest),
             "layer": str(Digest.of(LAYER)),
             "image": str(image.digest),
             "upload": upload.pk,
         }
-
-
-def _tagged(repository: Repository, tag: str) -> str:
-    """An image of nothing under a tag; its digest. What images say is tested elsewhere."""
-    payload = documents.encode(documents.image())
-    manifest = Manifest.objects.create(
-        repository=repository,
-        digest=str(Digest.of(payload)),
-        media_type=media_types.OCI_MANIFEST,
-        payload=payload,
-    )
-    Tag.objects.create(repository=repository, name=tag, manifest=manifest)
-    TagChange.objects.create(repository=repository, name=tag, digest=manifest.digest)
-    return manifest.digest
 
 
 def _user(name: str) -> User:

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import AuditEvent
 from repositories import usage
-from repositories.models import Manifest, Pull, Repository, Tag, TagChange
+from repositories.models import Blob, BlobLink, Manifest, Pull, Repository, Tag, TagChange
 from repositories.models.repository import MAX_DESCRIPTION_BYTES
 from repositories.storage import storage
 from tests.api.v1.conftest import Cast, World, problem
@@ -47,14 +47,14 @@ def _fill() -> None:
     manifest = Manifest.objects.create(
         repository=repository, digest=f"sha256:{'abcdef':0<64}", payload=b"12345"
     )
-    Tag.objects.create(repository=repository, name="v1", manifest=manifest)
-    TagChange.objects.create(repository=repository, name="v1", digest=manifest.digest)
+    Tag.objects.create(repository=repository, name="v7", manifest=manifest)
+    TagChange.objects.create(repository=repository, name="v7", digest=manifest.digest)
     Pull.objects.create(
-        repository=repository, tag="v1", digest=manifest.digest, at=timezone.now(), count=3
+        repository=repository, tag="v7", digest=manifest.digest, at=timezone.now(), count=3
     )
 
 
-@pytest.mark.parametrize("text", ["payments", "v1", "abcdef"])
+@pytest.mark.parametrize("text", ["payments", "v7", "abcdef"])
 def test_the_search_finds_what_the_caller_may_pull(text: str, world: World, cast: Cast) -> None:
     _fill()
     nothing: dict[str, list[object]] = {"repositories": [], "tags": [], "digests": []}
@@ -74,8 +74,8 @@ def test_the_activity_tells_what_happened(world: World, cast: Cast) -> None:
     _fill()
     found = cast["reader"].get("activity").json()["results"]
     assert [(e["kind"], e["repository"], e["tag"], e["count"]) for e in found] == [
-        ("pulled", "payments/app", "v1", 3),
-        ("pushed", "payments/app", "v1", 1),
+        ("pulled", "payments/app", "v7", 3),
+        ("pushed", "payments/app", "v7", 1),
     ]
     assert cast["stranger"].get("activity").json() == {"results": [], "next": None}
 
@@ -94,6 +94,8 @@ def test_an_upload_is_listed_with_its_bytes_and_cancelled(world: World, cast: Ca
 
 
 def test_sizes_are_those_of_the_last_measure(world: World, cast: Cast) -> None:
+    for model in (Manifest, BlobLink, Blob):
+        model.objects.all().delete()
     _fill()
     assert cast["reader"].get(PATH).json()["bytes"] is None
     usage.measure()
