@@ -4,10 +4,11 @@ PYTHON ?= python3
 PORT ?= 5000
 VENV := .venv
 BIN := $(VENV)/bin
+CATALOG := locale/zh_Hans/LC_MESSAGES/django
 SOURCES := registry_site accounts repositories api tests benchmarks manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench clean
+.PHONY: help run test lint format messages bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +32,11 @@ format: $(VENV)/.installed-dev ## put the code into the style that `lint` asks f
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
 	-$(BIN)/djade --target-version 5.2 $$(git ls-files 'templates/*.html')
+
+messages: $(VENV)/.installed-dev ## gather the texts of the pages for translation, and compile (needs gettext)
+	$(BIN)/python manage.py makemessages --locale zh_Hans --add-location file --no-obsolete \
+		--ignore 'tests/*' --ignore 'benchmarks/*' --ignore 'var/*' --data $$(mktemp -d)
+	msgfmt --check --output-file $(CATALOG).mo $(CATALOG).po
 
 bench: $(VENV)/.installed-dev ## Berth beside other registries, in about ten minutes
 	$(BIN)/python -m benchmarks --short

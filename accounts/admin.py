@@ -10,6 +10,8 @@ from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts import credentials, people, teams
 from accounts.admin_base import LookUpAdmin
@@ -73,7 +75,7 @@ class UserAdmin(LookUpAdmin):
         )
         obj.pk = made.pk
 
-    @admin.action(description="Disable: end their sessions and refuse their tokens")
+    @admin.action(description=_("Disable: end their sessions and refuse their tokens"))
     def disable(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
         self.apply(
             request,
@@ -83,7 +85,7 @@ class UserAdmin(LookUpAdmin):
             ),
         )
 
-    @admin.action(description="Enable")
+    @admin.action(description=_("Enable"))
     def enable(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
         self.apply(
             request,
@@ -93,20 +95,21 @@ class UserAdmin(LookUpAdmin):
             ),
         )
 
-    @admin.action(description="Give a new random password, shown once")
+    @admin.action(description=_("Give a new random password, shown once"))
     def reset_password(
         self, request: HttpRequest, chosen: QuerySet[User]
     ) -> TemplateResponse | None:
         if len(chosen) != 1:
-            self.message_user(request, "Choose one user.", messages.ERROR)
+            self.message_user(request, gettext("Choose one user."), messages.ERROR)
             return None
         user = chosen[0]
         password = people.reset_password(principal=principal_of(request), user=user)
+        title = gettext("A new password for %(user)s") % {"user": user}
         context = {**self.admin_site.each_context(request), "user_name": user.username}
         return TemplateResponse(
             request,
             "admin/accounts/password.html",
-            {**context, "title": f"A new password for {user}", "password": password},
+            {**context, "title": title, "password": password},
         )
 
 
@@ -134,7 +137,7 @@ class InvitationAdmin(LookUpAdmin):
     fields = ("team", "role", "created_by", "created_at", "expires_at", "used_by", "used_at")
     actions = ("withdraw",)
 
-    @admin.action(description="Withdraw: make the link useless")
+    @admin.action(description=_("Withdraw: make the link useless"))
     def withdraw(self, request: HttpRequest, chosen: QuerySet[Invitation]) -> None:
         self.apply(
             request,
@@ -152,11 +155,11 @@ class RobotAdmin(LookUpAdmin):
     fields = ("name", "team", "is_active", "description", "created_at")
     actions = ("disable", "enable")
 
-    @admin.action(description="Disable: refuse their tokens")
+    @admin.action(description=_("Disable: refuse their tokens"))
     def disable(self, request: HttpRequest, chosen: QuerySet[Robot]) -> None:
         self._switch(request, chosen, is_active=False)
 
-    @admin.action(description="Enable")
+    @admin.action(description=_("Enable"))
     def enable(self, request: HttpRequest, chosen: QuerySet[Robot]) -> None:
         self._switch(request, chosen, is_active=True)
 
@@ -172,17 +175,22 @@ class RobotAdmin(LookUpAdmin):
 
 @admin.register(AccessToken)
 class AccessTokenAdmin(LookUpAdmin):
-    list_display = ("name", "hint", "owner_name", "kind", "expires_at", "last_used_at")
+    list_display = ("name", "hint", "owner", "kind", "expires_at", "last_used_at")
     list_select_related = ("user", "robot")
     list_filter = ("kind",)
     search_fields = ("=hint", "name__contains", "user__username", "robot__name")
     fields = (
-        *("owner_name", "kind", "name", "hint", "scopes", "created_at", "expires_at"),
+        *("owner", "kind", "name", "hint", "scopes", "created_at", "expires_at"),
         *("last_used_at", "last_used_from"),
     )
+    readonly_fields = ("owner",)
     actions = ("revoke",)
 
-    @admin.action(description="Revoke")
+    @admin.display(description=_("owner"))
+    def owner(self, token: AccessToken) -> str:
+        return token.owner_name
+
+    @admin.action(description=_("Revoke"))
     def revoke(self, request: HttpRequest, chosen: QuerySet[AccessToken]) -> None:
         self.apply(
             request,

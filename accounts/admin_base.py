@@ -13,6 +13,7 @@ from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.utils.functional import cached_property
 from django.utils.text import get_text_list
+from django.utils.translation import gettext as _
 
 from accounts.web.principal import principal_of
 from repositories.access import Principal
@@ -70,10 +71,15 @@ class LookUpAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             try:
                 function(principal, row)
             except ValidationError as error:
-                self.message_user(request, f"{name}: {' '.join(error.messages)}", messages.ERROR)
+                self._refused(request, name, " ".join(error.messages))
             except PermissionDenied as error:
-                self.message_user(request, f"{name}: {error}", messages.ERROR)
+                self._refused(request, name, str(error))
             else:
                 done.append(name)
         if done:
-            self.message_user(request, f"Done: {get_text_list(done, 'and')}.", messages.SUCCESS)
+            text = _("Done: %(names)s.") % {"names": get_text_list(done, _("and"))}
+            self.message_user(request, text, messages.SUCCESS)
+
+    def _refused(self, request: Any, name: str, reason: str) -> None:
+        text = _("%(name)s: %(reason)s") % {"name": name, "reason": reason}
+        self.message_user(request, text, messages.ERROR)

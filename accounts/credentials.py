@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 
 from accounts import tokens
 from accounts.models import AccessToken, Membership, Robot, User
@@ -44,7 +45,7 @@ def create_token(
     if isinstance(owner, Robot):
         require_role(principal, owner.team.name, Membership.Role.OWNER)
     elif owner.pk != user_id:
-        raise ValidationError("A token is made by the user whom it stands for.")
+        raise ValidationError(gettext("A token is made by the user whom it stands for."))
     return issue_token(
         principal=principal, owner=owner, name=name, scopes=scopes, expires_at=expires_at
     )
@@ -60,11 +61,16 @@ def issue_token(
 ) -> tuple[AccessToken, str]:
     """What `create_token` does once it is clear that the principal may. Raises ValidationError."""
     if expires_at is not None and expires_at <= timezone.now():
-        raise ValidationError({"expires_at": "That is in the past."})
+        raise ValidationError({"expires_at": gettext("That is in the past.")})
     if not name.strip() or len(name) > 100 or not name.isprintable():
-        raise ValidationError({"name": "Give it a name of at most 100 characters."})
+        raise ValidationError({"name": gettext("Give it a name of at most 100 characters.")})
     if owner.tokens.count() >= MAX_TOKENS:
-        raise ValidationError(f"There are {MAX_TOKENS} tokens already; revoke some first.")
+        text = ngettext(
+            "There is %(count)d token already; revoke it first.",
+            "There are %(count)d tokens already; revoke some first.",
+            MAX_TOKENS,
+        )
+        raise ValidationError(text % {"count": MAX_TOKENS})
     with transaction.atomic():
         token, secret = tokens.create(
             owner=owner, name=name.strip(), scopes=scopes, expires_at=expires_at

@@ -10,6 +10,7 @@ import unicodedata
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext, override
 
 from accounts import audit
 from accounts.models import User
@@ -60,27 +61,32 @@ def create_user(
 
 
 def _why_not(name: str, source: User.Source, error: ValidationError) -> str:
-    reason = "; ".join(error.messages)
     if not User.objects.filter(username=name).exists():
-        return f"{source.label} calls you {name!r}, which cannot be a user here: {reason}"
-    how = (
-        f"If that is you, sign in as before and connect {source.label} in your profile; otherwise"
-        if source is User.Source.OIDC
-        else f"If that is you, an administrator can run `manage.py link_user {name} {source}`;"
-        " otherwise"
-    )
-    return (
-        f"There is a user {name!r} already, who does not sign in by {source.label}. {how} "
-        "ask an administrator for another name."
-    )
+        text = gettext("%(source)s calls you '%(name)s', which cannot be a user here: %(reason)s")
+    elif source is User.Source.OIDC:
+        text = gettext(
+            "There is a user '%(name)s' already, who does not sign in by %(source)s. If that is "
+            "you, sign in as before and connect %(source)s in your profile; otherwise ask an "
+            "administrator for another name."
+        )
+    else:
+        text = gettext(
+            "There is a user '%(name)s' already, who does not sign in by %(source)s. If that is "
+            "you, an administrator can run `manage.py link_user %(name)s %(value)s`; otherwise "
+            "ask an administrator for another name."
+        )
+    reason = "; ".join(error.messages)
+    return text % {"name": name, "source": source.label, "value": source.value, "reason": reason}
 
 
 def vouched_user(*, name: str, source: User.Source, credential: str, email: str = "") -> User:
     """The user of this name, whom `source` has just found genuine; made the first time.
 
-    Raises ValidationError when the name belongs to a user of another source.
+    Raises ValidationError when the name belongs to a user of another source; in English, since it
+    is for the log: whoever signs in learns no more than that they may not.
     """
     user = User.objects.filter(username=name).first()
     if user is not None and user.source == source:
         return user
-    return create_user(name=name, source=source, credential=credential, email=email)
+    with override("en"):
+        return create_user(name=name, source=source, credential=credential, email=email)

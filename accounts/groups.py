@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import override
 
 from accounts import audit
 from accounts.models import Membership, Team, User
@@ -62,7 +63,7 @@ def _apply_teams(user: User, wanted: Mapping[str, Role]) -> dict[str, object]:
             Membership.objects.update_or_create(
                 team=team, user=user, defaults={"role": role, "source": Membership.Source.GROUP}
             )
-            changes[name] = role.label.lower()
+            changes[name] = role.name.lower()
     return changes
 
 
@@ -72,11 +73,12 @@ def _team(name: str) -> Team | None:
     if team is not None:
         return team
     team = Team(name=name)
-    try:
-        team.full_clean()
-    except ValidationError as error:
-        logger.error("REGISTRY_GROUP_TEAMS: no team %s: %s", name, "; ".join(error.messages))
-        return None
+    with override("en"):  # as all of the log is
+        try:
+            team.full_clean()
+        except ValidationError as error:
+            logger.error("REGISTRY_GROUP_TEAMS: no team %s: %s", name, "; ".join(error.messages))
+            return None
     team.save()
     return team
 

@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext
 
 from accounts import audit, second_factor, throttle
 from accounts.models import AccessToken, User
@@ -68,7 +69,9 @@ def update_user(
     require_admin(principal)
     is_oneself = user.pk == principal.user_id
     if is_oneself and (is_active is False or is_admin is False):
-        raise PermissionDenied("You cannot disable or demote yourself; ask another administrator.")
+        raise PermissionDenied(
+            gettext("You cannot disable or demote yourself; ask another administrator.")
+        )
     changes: dict[str, object] = {}
     if is_active is not None and is_active != user.is_active:
         user.is_active = changes["is_active"] = is_active
@@ -129,7 +132,7 @@ def change_password(*, principal: Principal, old: str, new: str) -> User:
     throttle.check(account=user.username, address=principal.address)
     if not user.check_password(old):
         throttle.failed(account=user.username, address=principal.address)
-        raise ValidationError({"old_password": "That is not your present password."})
+        raise ValidationError({"old_password": gettext("That is not your present password.")})
     try:
         validate_password(new, user)
     except ValidationError as error:
@@ -170,7 +173,9 @@ def link_user(*, principal: Principal, user: User, source: User.Source) -> None:
     """
     require_admin(principal)
     if source not in LINKABLE:
-        raise ValidationError("Whoever signs in by single sign-on connects it in their profile.")
+        raise ValidationError(
+            gettext("Whoever signs in by single sign-on connects it in their profile.")
+        )
     user.source = source
     user.set_unusable_password()
     with transaction.atomic():

@@ -4,6 +4,7 @@ What somebody may not see raises the same DoesNotExist as what does not exist.
 """
 
 from django.core.exceptions import PermissionDenied
+from django.utils.translation import gettext
 
 from accounts.models import Membership, Team
 from repositories.access import Principal, team_role
@@ -17,7 +18,9 @@ def require_user(principal: Principal) -> int:
     A token with scopes is for pushing and pulling: it manages nothing (CVE-2025-68944).
     """
     if principal.user_id is None or principal.scopes is not None or principal.grants is not None:
-        raise PermissionDenied("Sign in as a user, or with a token that is not limited by scopes.")
+        raise PermissionDenied(
+            gettext("Sign in as a user, or with a token that is not limited by scopes.")
+        )
     return principal.user_id
 
 
@@ -25,7 +28,7 @@ def require_admin(principal: Principal) -> None:
     """Raises PermissionDenied for everybody but administrators."""
     require_user(principal)
     if not principal.is_site_admin:
-        raise PermissionDenied("Only administrators may do this; ask one of them.")
+        raise PermissionDenied(gettext("Only administrators may do this; ask one of them."))
 
 
 def visible_team(principal: Principal, name: str) -> Team:
@@ -45,5 +48,6 @@ def require_role(principal: Principal, team: str, role: Role) -> Team:
     found = visible_team(principal, team)
     own = team_role(principal=principal, team=team)
     if not principal.is_site_admin and (own is None or own < role):
-        raise PermissionDenied(f"Only a team's {role.label.lower()}s may do this; ask one of them.")
+        text = gettext("This takes the role “%(role)s” in the team; ask one of its owners for it.")
+        raise PermissionDenied(text % {"role": role.label})
     return found

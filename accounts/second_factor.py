@@ -26,6 +26,8 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts import audit, throttle
 from accounts.models import User
@@ -39,6 +41,13 @@ def is_required(user: User) -> bool:
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
     """Encrypts the secrets: who reads a backup of the database has no codes."""
+
+    # allauth's own say nothing of what to do, in either language.
+    error_messages = {
+        **DefaultMFAAdapter.error_messages,
+        "incorrect_code": _("That code is not right. Enter the one that is shown now."),
+        "cannot_generate_recovery_codes": _("Turn the second factor on first."),
+    }
 
     def encrypt(self, text: str) -> str:
         return _cipher().encrypt(text.encode("utf-8")).decode("ascii")
@@ -61,7 +70,7 @@ def _cipher() -> Fernet:
 
 def remove(user: User) -> bool:
     """Turn the user's second factor off, with its recovery codes; whether there was one."""
-    removed, _ = Authenticator.objects.filter(user_id=user.pk).delete()
+    removed, _counts = Authenticator.objects.filter(user_id=user.pk).delete()
     return bool(removed)
 
 
@@ -71,7 +80,7 @@ def turn_on(*, user: User, secret: str, code: str) -> list[str]:
     Within a transaction of the caller's. Raises ValidationError.
     """
     if not validate_totp_code(secret, code):
-        raise ValidationError({"code": "That is not the code that belongs to the secret now."})
+        raise ValidationError({"code": gettext("That is not the code that belongs to the secret now.")})
     _use_once(TOTP.activate(user, secret).instance, code)
     return new_recovery_codes(user)
 
@@ -117,7 +126,7 @@ def _use(user: User, code: str) -> Authenticator:
         if found.wrap().validate_code(code):
             _use_once(found, code)
             return found
-    raise ValidationError("That is not the code that your app shows now, nor one for recovery.")
+    raise ValidationError(gettext("That is not the code that your app shows now, nor one for recovery."))
 
 
 def _use_once(authenticator: Authenticator, code: str) -> None:
@@ -132,6 +141,6 @@ def _use_once(authenticator: Authenticator, code: str) -> None:
         if compare_user_code(actual=code, expected=format_hotp_value(hotp_value(secret, step)))
     ]
     if not steps or max(steps) <= data.get("last_step", 0):
-        raise ValidationError("This code was used already: wait for the next one.")
+        raise ValidationError(gettext("This code was used already: wait for the next one."))
     authenticator.data = {**data, "last_step": max(steps)}
     authenticator.save(update_fields=["data"])

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from accounts.models import Invitation, Membership, Robot, Team, User
 from accounts.models.people import RESERVED_NAMES
@@ -54,7 +55,9 @@ def delete_team(*, principal: Principal, team: str) -> None:
     """
     found = require_role(principal, team, Role.OWNER)
     if found.repositories.exists():
-        raise ValidationError("The team still owns repositories; delete or move them first.")
+        raise ValidationError(
+            gettext("The team still owns repositories; delete or move them first.")
+        )
     with transaction.atomic():
         found.delete()
         record(principal, "team.delete", team)
@@ -74,7 +77,7 @@ def set_member(*, principal: Principal, team: str, user: User, role: Role) -> Me
             user=user,
             defaults={"role": role, "source": Membership.Source.GIVEN},
         )
-        record(principal, "team.set-member", team, member=user.username, role=role.label)
+        record(principal, "team.set-member", team, member=user.username, role=role.name.lower())
     return membership
 
 
@@ -98,7 +101,7 @@ def _keep_an_owner(team: Team, leaving: User) -> None:
         .values_list("user_id", flat=True)
     )
     if owners == [leaving.pk]:
-        raise ValidationError("The team needs an owner: make somebody else one first.")
+        raise ValidationError(gettext("The team needs an owner: make somebody else one first."))
 
 
 def invite(*, principal: Principal, team: str, role: Role) -> tuple[Invitation, str]:
@@ -113,7 +116,7 @@ def invite(*, principal: Principal, team: str, role: Role) -> tuple[Invitation, 
             created_by_id=require_user(principal),
             expires_at=timezone.now() + INVITATION_LIFETIME,
         )
-        record(principal, "team.invite", team, role=role.label)
+        record(principal, "team.invite", team, role=role.name.lower())
     return invitation, secret
 
 
@@ -178,12 +181,14 @@ def create_robot(*, principal: Principal, team: str, name: str, description: str
     """
     found = require_role(principal, team, Role.OWNER)
     if not is_component(name):
-        raise ValidationError({"name": "Use lower-case letters and digits, separated by '-'."})
+        raise ValidationError(
+            {"name": gettext("Use lower-case letters and digits, separated by '-'.")}
+        )
     robot = Robot(team=found, name=f"robot-{team}-{name}", description=description)
     with transaction.atomic():
         robot.full_clean()
         if User.objects.filter(username=robot.name).exists():
-            raise ValidationError({"name": "A user has that name; choose another."})
+            raise ValidationError({"name": gettext("A user has that name; choose another.")})
         robot.save()
         record(principal, "robot.create", robot.name)
     return robot

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext, ngettext
 
 from accounts.models import Membership, TrustRule
 from accounts.people import record
@@ -58,12 +59,19 @@ def create_trust_rule(
     """
     found = require_role(principal, team, Role.OWNER)
     if not is_component(name):
-        raise ValidationError({"name": "Use lower-case letters and digits, separated by '-'."})
+        raise ValidationError(
+            {"name": gettext("Use lower-case letters and digits, separated by '-'.")}
+        )
     _check_issuer(principal, issuer)
     _check_claims(claims)
     _check_scopes(team, scopes)
     if found.trust_rules.count() >= MAX_RULES:
-        raise ValidationError(f"There are {MAX_RULES} rules already; delete some first.")
+        text = ngettext(
+            "There is %(count)d rule already; delete it first.",
+            "There are %(count)d rules already; delete some first.",
+            MAX_RULES,
+        )
+        raise ValidationError(text % {"count": MAX_RULES})
     rule = TrustRule(
         name=f"{team}-{name}",
         team=found,
@@ -101,23 +109,23 @@ def _check_issuer(principal: Principal, issuer: str) -> None:
     is_here = parts.hostname in ("127.0.0.1", "::1", "localhost")
     is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_here)
     if not is_safe or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ValidationError({"issuer": "Write the issuer's https address as in its tokens."})
+        raise ValidationError(
+            {"issuer": gettext("Write the issuer's https address as in its tokens.")}
+        )
     is_known = issuer in settings.TRUSTED_ISSUERS
     if is_known or principal.is_site_admin or TrustRule.objects.filter(issuer=issuer).exists():
         return
-    raise ValidationError(
-        {"issuer": "This issuer is new here: ask an administrator to make the first rule with it."}
-    )
+    text = gettext("This issuer is new here: ask an administrator to make the first rule with it.")
+    raise ValidationError({"issuer": text})
 
 
 def _check_claims(claims: Mapping[str, str]) -> None:
     if len(claims) > MAX_CLAIMS:
-        raise ValidationError({"claims": f"Use at most {MAX_CLAIMS} claims."})
+        text = ngettext("Use at most %(count)d claim.", "Use at most %(count)d claims.", MAX_CLAIMS)
+        raise ValidationError({"claims": text % {"count": MAX_CLAIMS}})
     if not any(name in IDENTIFYING for name in claims):
-        names = ", ".join(IDENTIFYING)
-        raise ValidationError(
-            {"claims": f"Say whose jobs these are by at least one of the claims {names}."}
-        )
+        text = gettext("Say whose jobs these are by at least one of the claims %(names)s.")
+        raise ValidationError({"claims": text % {"names": ", ".join(IDENTIFYING)}})
     for name, pattern in claims.items():
         _check_pattern(name, pattern)
 
@@ -125,23 +133,24 @@ def _check_claims(claims: Mapping[str, str]) -> None:
 def _check_pattern(name: str, pattern: str) -> None:
     """A `*` after half a word would trust strangers: `acme*` is also `acme-evil`."""
     if not name or not pattern or len(name) > 100 or len(pattern) > 500:
-        raise ValidationError({"claims": "Each claim has a name, and a value of its own."})
+        text = gettext("Each claim has a name, and a value of its own.")
+        raise ValidationError({"claims": text})
     fixed = pattern.removesuffix("*")
     if "*" in fixed or not fixed or not (name + pattern).isprintable():
-        raise ValidationError(
-            {"claims": f"{name}: a '*' stands at the end, after the part that is fixed."}
-        )
+        text = gettext("%(name)s: a '*' stands at the end, after the part that is fixed.")
+        raise ValidationError({"claims": text % {"name": name}})
     if fixed == pattern or name not in IDENTIFYING:
         return
     if not fixed.endswith(("/", ":")) or fixed in ("repo:", "project_path:"):
-        raise ValidationError(
-            {"claims": f"{name}: end what is fixed with '/' or ':', such as acme/*."}
-        )
+        text = gettext("%(name)s: end what is fixed with '/' or ':', such as acme/*.")
+        raise ValidationError({"claims": text % {"name": name}})
 
 
 def _check_scopes(team: str, scopes: Sequence[TokenScope]) -> None:
     if not scopes:
-        raise ValidationError({"scopes": "Say which repositories the jobs may use, and how."})
+        text = gettext("Say which repositories the jobs may use, and how.")
+        raise ValidationError({"scopes": text})
     for scope in scopes:
         if team_of(scope.pattern) != team:
-            raise ValidationError({"scopes": f"{scope}: a rule reaches {team}/… only."})
+            text = gettext("%(scope)s: a rule reaches %(team)s/… only.")
+            raise ValidationError({"scopes": text % {"scope": scope, "team": team}})

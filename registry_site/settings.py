@@ -115,6 +115,7 @@ ACCOUNT_SIGNUP_FIELDS = ["username*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 MFA_ADAPTER = "accounts.second_factor.MFAAdapter"
 MFA_FORMS = {
+    "activate_totp": "accounts.web.second_factor.ActivateForm",
     "authenticate": "accounts.web.second_factor.AuthenticateForm",
     "reauthenticate": "accounts.web.second_factor.ReauthenticateForm",
 }
@@ -174,6 +175,7 @@ MIDDLEWARE = [
     "registry_site.content_security.middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "registry_site.language.middleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy
 
 from registry_site import env
 
@@ -57,7 +58,7 @@ def oidc() -> dict[str, Any]:
     if not client_id:
         raise ImproperlyConfigured("REGISTRY_OIDC_ISSUER is set, so set REGISTRY_OIDC_CLIENT_ID.")
     return {
-        "name": env.text("REGISTRY_OIDC_NAME") or "single sign-on",
+        "name": env.text("REGISTRY_OIDC_NAME") or gettext_lazy("single sign-on"),
         "issuer": issuer,
         "client_id": client_id,
         "client_secret": env.text("REGISTRY_OIDC_CLIENT_SECRET"),

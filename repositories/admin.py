@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from accounts.admin_base import LookUpAdmin
 from accounts.web.principal import principal_of
@@ -83,7 +84,7 @@ class TagAdmin(LookUpAdmin):
         found = super().get_queryset(request).select_related("repository", "manifest")
         return found.defer("manifest__payload", "manifest__referrer")
 
-    @admin.display(description="manifest")
+    @admin.display(description=_("manifest"))
     def manifest_digest(self, tag: Tag) -> str:
         return tag.manifest.digest
 

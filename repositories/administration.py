@@ -86,7 +86,8 @@ def grant(*, principal: Principal, name: str, user: User, role: Role) -> Reposit
         given, _ = RepositoryGrant.objects.update_or_create(
             repository=repository, user=user, defaults={"role": role}
         )
-        record(principal, "repository.grant", name, member=user.username, role=role.label)
+        detail = {"member": user.username, "role": role.name.lower()}
+        record(principal, "repository.grant", name, **detail)
     return given
 
 

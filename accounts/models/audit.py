@@ -2,6 +2,8 @@
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 
 class AuditEvent(models.Model):
@@ -11,8 +13,8 @@ class AuditEvent(models.Model):
     """
 
     class Outcome(models.TextChoices):
-        DONE = "done"
-        DENIED = "denied"
+        DONE = "done", _("Done")
+        DENIED = "denied", _("Denied")
 
     at = models.DateTimeField(default=timezone.now)
     actor = models.CharField(max_length=128, blank=True)  # empty: nobody who signed in
@@ -32,4 +34,4 @@ class AuditEvent(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.actor or 'nobody'} {self.action} {self.target}"
+        return f"{self.actor or gettext('nobody')} {self.action} {self.target}"

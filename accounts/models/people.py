@@ -7,6 +7,8 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from repositories.oci.names import DEFAULT_TEAM, is_component
 
@@ -20,7 +22,7 @@ def validate_namespace(name: str) -> None:
     """A user's or a team's name is the first part of repository names. Raises ValidationError."""
     if not is_component(name):
         raise ValidationError(
-            "Use lower-case letters and digits, separated by '.', '_', '__' or '-'.",
+            gettext("Use lower-case letters and digits, separated by '.', '_', '__' or '-'."),
             code="namespace",
         )
 
@@ -31,16 +33,16 @@ class User(AbstractUser):
     class Source(models.TextChoices):
         """Who keeps the password: no other source signs the user in, whatever name it gives."""
 
-        LOCAL = "local", "this site"
-        OIDC = "oidc", "single sign-on"
-        LDAP = "ldap", "LDAP"
-        HTPASSWD = "htpasswd", "the htpasswd file"
+        LOCAL = "local", _("this site")
+        OIDC = "oidc", _("single sign-on")
+        LDAP = "ldap", _("LDAP")
+        HTPASSWD = "htpasswd", _("the htpasswd file")
 
     username = models.CharField(
         max_length=MAX_NAME_LENGTH,
         unique=True,
         validators=[validate_namespace],
-        error_messages={"unique": "That name is taken."},
+        error_messages={"unique": _("That name is taken.")},
     )
     source = models.CharField(
         max_length=8, choices=Source.choices, default=Source.LOCAL, editable=False
@@ -62,9 +64,9 @@ class User(AbstractUser):
         if not self._state.adding:
             return
         if self.username in RESERVED_NAMES or Robot.objects.filter(name=self.username).exists():
-            raise ValidationError({"username": "That name is reserved; choose another."})
+            raise ValidationError({"username": gettext("That name is reserved; choose another.")})
         if Team.objects.filter(name=self.username).exists():
-            raise ValidationError({"username": "A team has that name; choose another."})
+            raise ValidationError({"username": gettext("A team has that name; choose another.")})
 
     @property
     def is_trusted_with_everything(self) -> bool:
@@ -91,21 +93,21 @@ class Team(models.Model):
         """Raises ValidationError: a new team must not take over a user's namespace."""
         super().clean()
         if self._state.adding and User.objects.filter(username=self.name).exists():
-            raise ValidationError({"name": "A user has that name; choose another."})
+            raise ValidationError({"name": gettext("A user has that name; choose another.")})
 
 
 class Membership(models.Model):
     """A user's role in a team; each role may do what those before it may."""
 
     class Role(models.IntegerChoices):
-        READER = 10  # pull
-        WRITER = 20  # push
-        MAINTAINER = 30  # delete, settings, retention
-        OWNER = 40  # members, robots
+        READER = 10, _("Reader")  # pull
+        WRITER = 20, _("Writer")  # push
+        MAINTAINER = 30, _("Maintainer")  # delete, settings, retention
+        OWNER = 40, _("Owner")  # members, robots
 
     class Source(models.TextChoices):
-        GIVEN = "given", "given by hand"
-        GROUP = "group", "by a group of the identity provider"
+        GIVEN = "given", _("given by hand")
+        GROUP = "group", _("by a group of the identity provider")
 
     team = models.ForeignKey(Team, models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
@@ -124,7 +126,7 @@ class Membership(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.user_id} in {self.team_id}"
+        return gettext("%(user)s in %(team)s") % {"user": self.user_id, "team": self.team_id}
 
 
 class Robot(models.Model):
@@ -159,4 +161,4 @@ class Invitation(models.Model):
     used_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
-        return f"invitation to {self.team_id}"
+        return gettext("invitation to %(team)s") % {"team": self.team_id}

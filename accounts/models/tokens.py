@@ -2,6 +2,8 @@
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models.people import Robot, User
 
@@ -14,9 +16,9 @@ class AccessToken(models.Model):
     """
 
     class Kind(models.TextChoices):
-        PERSONAL = "personal"  # made by its owner
-        ROBOT = "robot"  # a machine's password
-        SESSION = "session"  # what `docker login` keeps in place of a password
+        PERSONAL = "personal", _("Personal")  # made by its owner
+        ROBOT = "robot", _("Robot")  # a machine's password
+        SESSION = "session", _("Session")  # what `docker login` keeps in place of a password
 
     user = models.ForeignKey(User, models.CASCADE, null=True, blank=True, related_name="tokens")
     robot = models.ForeignKey(Robot, models.CASCADE, null=True, blank=True, related_name="tokens")
@@ -91,4 +93,5 @@ class SignInFailure(models.Model):
         indexes = (models.Index(fields=["last_at"], name="sign_in_failure_age"),)
 
     def __str__(self) -> str:
-        return f"{self.count} from {self.address}"
+        text = gettext("%(count)s from %(address)s")
+        return text % {"count": self.count, "address": self.address}

@@ -13,10 +13,13 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts import addresses, audit, authentication, second_factor, sessions
 from accounts.models import User
-from repositories.oci.errors import OCIError, Unauthorized
+from accounts.web.refusals import explain
+from repositories.oci.errors import TooManyRequests, Unauthorized, Unavailable
 
 
 def begin_session(request: HttpRequest, user: User, next_url: str = "") -> HttpResponse:
@@ -36,6 +39,13 @@ def refuse(request: HttpRequest, *, title: str, message: str, status: int = 403)
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """What allauth asks of the site."""
+
+    # Not all of allauth's own are translated.
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "incorrect_password": gettext_lazy("This is not your password."),
+        "rate_limited": gettext_lazy("There were too many attempts. Try again in some minutes."),
+    }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
@@ -64,8 +74,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def respond_user_inactive(self, request: HttpRequest, user: User) -> HttpResponse:
         address = self.get_client_ip(request)
         audit.denied("sign-in", actor=user.username, address=address, credential="disabled user")
-        message = "Your user is disabled. Ask an administrator of this registry."
-        return refuse(request, title="You cannot sign in", message=message)
+        message = _("Your user is disabled. Ask an administrator of this registry.")
+        return refuse(request, title=_("You cannot sign in"), message=message)
 
     def reauthenticate(self, user: User, password: str) -> bool:
         """Whether this is the signed-in user's password. Raises ValidationError."""
@@ -76,6 +86,6 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             )
         except Unauthorized:
             return False
-        except OCIError as error:
-            raise ValidationError(error.message) from error
+        except (TooManyRequests, Unavailable) as error:
+            raise ValidationError(explain(error)) from error
         return found.pk == user.pk

@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import AuditEvent, Membership
 from accounts.models.people import MAX_NAME_LENGTH
+from accounts.web.refusals import explain
 from repositories.oci.errors import TooManyRequests
-from repositories.oci.scopes import TokenScope, parse_token_scopes
+from repositories.oci.scopes import ScopeError, ScopeProblem, TokenScope, parse_token_scopes
 
 Role = Membership.Role
 ROLES = [
@@ -34,6 +35,14 @@ SCOPES_HELP = _(
     "One line for each: a repository, or the beginning of its name and *, then what is allowed: "
     "pull, push, delete."
 )
+_SCOPE_PROBLEMS = {
+    ScopeProblem.FORM: _("“%(text)s” is no scope: write one such as team/*:pull,push"),
+    ScopeProblem.ACTION: _("“%(action)s” is no action: use %(actions)s"),
+    ScopeProblem.PATTERN: _(
+        "“%(pattern)s” matches nothing: write a repository's name, or the beginning of one and *"
+    ),
+    ScopeProblem.COUNT: _("Too many scopes: use at most %(most)s."),
+}
 # Names are typed as they are: no capital at the beginning, no correction.
 _AS_TYPED = {"autocapitalize": "none", "autocorrect": "off", "spellcheck": "false"}
 _NO_FILL = {"autocomplete": "off", **_AS_TYPED}
@@ -53,7 +62,7 @@ class Form(forms.Form):
         try:
             yield
         except TooManyRequests as error:
-            self.add_error(None, error.message)
+            self.add_error(None, explain(error))
         except ValidationError as error:
             if not hasattr(error, "error_dict"):
                 self.add_error(None, error)
@@ -126,8 +135,8 @@ class ScopesField(forms.CharField):
     def clean(self, value: Any) -> Any:
         try:
             return parse_token_scopes(super().clean(value))
-        except ValueError as error:
-            raise ValidationError(str(error)) from error
+        except ScopeError as error:
+            raise ValidationError(_SCOPE_PROBLEMS[error.problem], params=error.values) from error
 
 
 class TokenForm(Form):

@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from accounts import addresses, audit, external, groups
@@ -82,11 +83,11 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         logger.warning("single sign-on failed (%s): %s", error, exception)
         address = addresses.client_address(request.META)
         audit.denied("sign-in", actor="", address=address, credential=CREDENTIAL)
-        message = (
-            f"{provider.name} did not say who you are. Try again; if that does not help, ask an "
+        message = _(
+            "%(provider)s did not say who you are. Try again; if that does not help, ask an "
             "administrator to look into this registry's log."
-        )
-        page = refuse(request, title="You are not signed in", message=message, status=401)
+        ) % {"provider": provider.name}
+        page = refuse(request, title=_("You are not signed in"), message=message, status=401)
         raise ImmediateHttpResponse(page)
 
 
@@ -104,7 +105,7 @@ def _create(request: HttpRequest, claims: dict[str, Any], address: str) -> User:
     except ValidationError as error:
         audit.denied("sign-in", actor=name, address=address, credential=CREDENTIAL)
         message = " ".join(error.messages)
-        page = refuse(request, title="You cannot sign in under this name", message=message)
+        page = refuse(request, title=_("You cannot sign in under this name"), message=message)
         raise ImmediateHttpResponse(page) from error
 
 
@@ -135,9 +136,9 @@ def _apply_groups(user: User, claims: dict[str, Any], address: str) -> None:
 def _check_may_connect(request: HttpRequest) -> None:
     """Whoever found an open session must not be able to leave a way in for themselves."""
     if not get_reauthentication_flows(request.user):
-        message = (
+        message = _(
             "To connect another way of signing in, you first have to prove who you are: give "
             "yourself a second factor in your profile, then try again."
         )
-        page = refuse(request, title="Your user cannot be connected yet", message=message)
+        page = refuse(request, title=_("Your user cannot be connected yet"), message=message)
         raise ImmediateHttpResponse(page)

@@ -10,13 +10,17 @@ from allauth.core import context
 from allauth.mfa import signals
 from allauth.mfa.base import forms
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from django import forms as django_forms
 from django.core.exceptions import ValidationError
 from django.dispatch import receiver
+from django.utils.translation import gettext_lazy
 
 from accounts import addresses, second_factor
 from accounts.people import record
 from accounts.web.page import SignedInRequest
 from accounts.web.principal import principal_of
+from accounts.web.refusals import explain
 from repositories.oci.errors import TooManyRequests
 
 
@@ -36,17 +40,32 @@ class _Careful:
                 user=self.user, code=code, address=address
             )
         except TooManyRequests as error:
-            raise ValidationError(error.message) from error
+            raise ValidationError(explain(error)) from error
         return code
+
+
+def _code_field() -> django_forms.CharField:
+    """In place of allauth's, whose label is not in every language."""
+    widget = django_forms.TextInput(attrs={"autocomplete": "one-time-code"})
+    return django_forms.CharField(label=gettext_lazy("Code"), max_length=100, widget=widget)
+
+
+class ActivateForm(ActivateTOTPForm):  # type: ignore[misc]
+    """Asked when the second factor is turned on."""
+
+    code = _code_field()
 
 
 class AuthenticateForm(_Careful, forms.AuthenticateForm):  # type: ignore[misc]
     """Asked at sign-in."""
 
+    code = _code_field()
+
 
 class ReauthenticateForm(_Careful, forms.ReauthenticateForm):  # type: ignore[misc]
     """Asked before the second factor is changed."""
 
+    code = _code_field()
 
 @receiver(signals.authenticator_added)
 def _added(request: SignedInRequest, authenticator: Authenticator, **_: Any) -> None:

@@ -16,6 +16,7 @@ from accounts import authentication, throttle
 from accounts.addresses import client_address
 from accounts.web.entry import begin_session
 from accounts.web.forms import SignInForm
+from accounts.web.refusals import explain
 from repositories.oci.errors import TooManyRequests, Unauthorized, Unavailable
 
 THEME_COOKIE = "berth_theme"
@@ -44,12 +45,9 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             return _sign_in(request, target, **form.cleaned_data)
         except Unauthorized:
             form.add_error(None, _("This user name and password do not go together."))
-        except TooManyRequests as error:
-            form.add_error(None, _too_many(error.headers.get("Retry-After", "1")))
-            response = {"status": 429, "headers": error.headers}
-        except Unavailable as error:  # LDAP is down
-            form.add_error(None, error.message)
-            response = {"status": 503, "headers": error.headers}
+        except (TooManyRequests, Unavailable) as error:  # the latter when LDAP is down
+            form.add_error(None, explain(error))
+            response = {"status": error.status, "headers": error.headers}
     context = {"form": form, "next": target}
     page = render(request, "accounts/sign_in.html", context, status=response.get("status"))
     for name, value in response.get("headers", {}).items():
@@ -63,12 +61,6 @@ def _sign_in(request: HttpRequest, target: str, *, username: str, password: str)
     throttle.token_requests.take(address)
     user = authentication.check_password(name=username, password=password, address=address)
     return begin_session(request, user, target)
-
-
-def _too_many(seconds: str) -> str:
-    return _(
-        "There were too many attempts from your address. Try again in %(seconds)s seconds."
-    ) % {"seconds": seconds}
 
 
 @require_POST

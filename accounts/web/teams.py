@@ -68,8 +68,8 @@ def team(request: SignedInRequest, name: str) -> HttpResponse:
 
 def _set_role(request: SignedInRequest, team: str, user: User, role: Role) -> None:
     teams.set_member(principal=principal_of(request), team=team, user=user, role=role)
-    text = _("%(user)s is now %(role)s.") % {"user": user.username, "role": role.label.lower()}
-    messages.success(request, text)
+    text = _("%(user)s has the role “%(role)s” now.")
+    messages.success(request, text % {"user": user.username, "role": role.label})
 
 
 @page("POST")

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext
 
 from accounts.models import Membership
 from repositories.models.repository import Repository
@@ -18,4 +19,5 @@ class RepositoryGrant(models.Model):
         constraints = (models.UniqueConstraint(fields=["repository", "user"], name="grant_unique"),)
 
     def __str__(self) -> str:
-        return f"{self.user_id} in {self.repository_id}"
+        text = gettext("%(user)s in %(repository)s")
+        return text % {"user": self.user_id, "repository": self.repository_id}

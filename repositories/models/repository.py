@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from repositories.models.fields import ByteOrderedCharField
 from repositories.oci.names import MAX_NAME_BYTES
@@ -14,9 +15,9 @@ class Repository(models.Model):
     """A named set of manifests, tags and blob links, owned by the team its name begins with."""
 
     class Visibility(models.TextChoices):
-        PRIVATE = "private"  # the team
-        INTERNAL = "internal"  # everyone who is signed in
-        PUBLIC = "public"  # everyone, where anonymous access allows it
+        PRIVATE = "private", _("Private")  # the team
+        INTERNAL = "internal", _("Internal")  # everyone who is signed in
+        PUBLIC = "public", _("Public")  # everyone, where anonymous access allows it
 
     name = ByteOrderedCharField(max_length=MAX_NAME_BYTES)
     team = models.ForeignKey("accounts.Team", models.PROTECT, related_name="repositories")

@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from repositories.models.blob import MAX_DIGEST_LENGTH
 from repositories.models.fields import ByteOrderedCharField
@@ -52,4 +53,4 @@ class TagChange(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.name} -> {self.digest or 'deleted'}"
+        return f"{self.name} -> {self.digest or gettext('deleted')}"

@@ -7,6 +7,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from typing import NamedTuple, Self
 
 from repositories.oci.names import MAX_NAME_BYTES, is_component
@@ -44,6 +45,27 @@ def parse_requested(values: Iterable[str]) -> list[RequestedScope]:
     return [RequestedScope(*key, frozenset(actions)) for key, actions in merged.items()]
 
 
+class ScopeProblem(StrEnum):
+    """What can be wrong with the scopes of an access token, in English for programs."""
+
+    FORM = "'%(text)s' is not PATTERN:ACTIONS, such as team/*:pull,push"
+    ACTION = "'%(action)s' is no action; use %(actions)s"
+    PATTERN = (
+        "'%(pattern)s' is not a pattern: write a repository name, or the beginning of one "
+        "followed by '*'"
+    )
+    COUNT = "a token has at most %(most)s scopes"
+
+
+class ScopeError(ValueError):
+    """Scopes that cannot be read. `problem` and `values` say why, for any language."""
+
+    def __init__(self, problem: ScopeProblem, **values: object) -> None:
+        super().__init__(problem.value % values)
+        self.problem = problem
+        self.values = values
+
+
 class TokenScope(NamedTuple):
     """A limit of an access token: the repositories that match, and what may be done to them.
 
@@ -55,19 +77,17 @@ class TokenScope(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """`team/*:pull,push`. Raises ValueError, saying what is wrong."""
+        """`team/*:pull,push`. Raises ScopeError."""
         pattern, colon, words = text.strip().rpartition(":")
         actions = frozenset(words.split(","))
         if not colon or not pattern:
-            raise ValueError(f"{text!r} is not PATTERN:ACTIONS, such as team/*:pull,push")
+            raise ScopeError(ScopeProblem.FORM, text=text)
         unknown = sorted(actions - set(ACTIONS))
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is no action; use {', '.join(ACTIONS)}")
+            actions_known = ", ".join(ACTIONS)
+            raise ScopeError(ScopeProblem.ACTION, action=unknown[0], actions=actions_known)
         if not _PATTERN.fullmatch(pattern) or not _could_match(pattern):
-            raise ValueError(
-                f"{pattern!r} is not a pattern: write a repository name, or the beginning of one "
-                "followed by '*'"
-            )
+            raise ScopeError(ScopeProblem.PATTERN, pattern=pattern)
         return cls(pattern, actions)
 
     @property
@@ -90,10 +110,10 @@ def _could_match(pattern: str) -> bool:
 
 
 def parse_token_scopes(text: str) -> tuple[TokenScope, ...]:
-    """The scopes of an access token, one a line or separated by spaces. Raises ValueError."""
+    """The scopes of an access token, one a line or separated by spaces. Raises ScopeError."""
     scopes = tuple(TokenScope.parse(word) for word in text.split())
     if len(scopes) > MAX_PATTERNS:
-        raise ValueError(f"a token has at most {MAX_PATTERNS} scopes")
+        raise ScopeError(ScopeProblem.COUNT, most=MAX_PATTERNS)
     return scopes
 
 

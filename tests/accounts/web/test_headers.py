@@ -93,7 +93,7 @@ def test_a_page_for_what_is_not_there(client: Client, db: None, debug: bool) -> 
 
 def test_a_page_for_what_one_may_not_do_gives_the_reason(world: World) -> None:
     page = world.client("reader").get("/teams/payments/robots").content.decode()
-    assert "Only a team&#x27;s owners may do this" in page
+    assert "This takes the role “Owner” in the team" in page
 
 
 def test_a_page_for_our_own_mistakes_needs_nothing_that_could_fail(
