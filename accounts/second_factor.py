@@ -80,7 +80,8 @@ def turn_on(*, user: User, secret: str, code: str) -> list[str]:
     Within a transaction of the caller's. Raises ValidationError.
     """
     if not validate_totp_code(secret, code):
-        raise ValidationError({"code": gettext("That is not the code that belongs to the secret now.")})
+        problem = gettext("That is not the code that belongs to the secret now.")
+        raise ValidationError({"code": problem})
     _use_once(TOTP.activate(user, secret).instance, code)
     return new_recovery_codes(user)
 
@@ -126,7 +127,9 @@ def _use(user: User, code: str) -> Authenticator:
         if found.wrap().validate_code(code):
             _use_once(found, code)
             return found
-    raise ValidationError(gettext("That is not the code that your app shows now, nor one for recovery."))
+    raise ValidationError(
+        gettext("That is not the code that your app shows now, nor one for recovery.")
+    )
 
 
 def _use_once(authenticator: Authenticator, code: str) -> None:

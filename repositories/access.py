@@ -293,6 +293,11 @@ def ids_if_few(repositories: QuerySet[Repository]) -> list[int] | QuerySet[Repos
     return ids if len(ids) <= FEW else repositories
 
 
+def deletable_by(principal: Principal) -> QuerySet[Repository]:
+    """The repositories that `principal` may delete in, by what the database says now."""
+    return _reached(principal, Action.DELETE)
+
+
 def _reached(principal: Principal, action: Action) -> QuerySet[Repository]:
     if principal.grants is not None:
         principal = _as_it_is_now(principal)
@@ -300,11 +305,16 @@ def _reached(principal: Principal, action: Action) -> QuerySet[Repository]:
     if principal.is_unlimited:
         return repositories
     if not principal.is_admin:
-        where = _visible if action is Action.PULL else _writable
-        repositories = repositories.filter(where(principal))
+        repositories = repositories.filter(_allowing(principal, action))
     if principal.scopes is not None:
         repositories = repositories.filter(_within(principal.scopes, action))
     return repositories
+
+
+def _allowing(principal: Principal, action: Action) -> Q:
+    if action is Action.DELETE:
+        return _with_role(principal, Role.MAINTAINER)
+    return _visible(principal) if action is Action.PULL else _writable(principal)
 
 
 def _visible(principal: Principal) -> Q:

@@ -17,12 +17,14 @@ from repositories.oci.artifacts import (
     IMAGE_CONFIGS,
     REFERENCE_DIGEST,
     REFERENCE_TYPE,
+    TITLE,
 )
 from repositories.oci.digests import Digest, is_digest
 from repositories.oci.errors import DigestInvalid, ManifestUnknown
 from repositories.oci.image import HistoryRow, ImageConfig
 from repositories.oci.manifests import Descriptor, ParsedManifest
 from repositories.oci.platforms import Platform
+from repositories.oci.texts import cut
 from repositories.sizes import blobs_of
 
 DEFAULT_PLATFORM = "linux/amd64"
@@ -36,8 +38,9 @@ MAX_SHOWN_CHARACTERS = 1024 * 1024
 class Layer:
     """A layer of an image. `size` in bytes; `share` of the image's size, from 0 to 1.
 
-    `instruction` is the step of the history that made it, if that can be told. A layer that is not
-    here is one that may not be distributed, and lies elsewhere.
+    `instruction` is the step of the history that made it, if that can be told; `title` the name of
+    a file that is kept as a layer. A layer that is not here is one that may not be distributed, and
+    lies elsewhere.
     """
 
     position: int
@@ -46,6 +49,7 @@ class Layer:
     size: int
     share: float
     instruction: str
+    title: str
     is_here: bool
 
 
@@ -236,6 +240,7 @@ def _image(row: Manifest, parsed: ParsedManifest | str) -> Image | None:
                 size=layer.size,
                 share=layer.size / size if str(layer.digest) in here else 0.0,
                 instruction=instructions.get(position, ""),
+                title=cut(layer.annotations.get(TITLE, "")),
                 is_here=str(layer.digest) in here,
             )
             for position, layer in enumerate(parsed.layers)

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.db.models.functions import Length
 
 from repositories.access import Principal, ids_if_few, visible_to
@@ -125,4 +125,9 @@ def _blobs(scope: _Scope, start: str) -> list[FoundDigest]:
 
 
 def _seen(scope: _Scope, rows: QuerySet[_M]) -> QuerySet[_M]:
-    return rows if scope is None else rows.filter(repository__in=scope)
+    if scope is None:
+        return rows
+    if isinstance(scope, list):
+        return rows.filter(repository__in=scope)
+    # Row by row: an `IN` would gather all that are visible first.
+    return rows.filter(Exists(scope.filter(pk=OuterRef("repository"))))

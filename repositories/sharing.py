@@ -45,7 +45,7 @@ def of_layers(
     """For each layer the other repositories that the principal may see and that have it too.
 
     Which ones are named, when there are more than MAX_NAMES, is left open. The caller has made sure
-    that the principal may read `repository`, and that it links the layers. Two queries.
+    that the principal may read `repository`, and that it links the layers. Three queries.
     """
     wanted = list(dict.fromkeys(digests))[:MAX_LAYERS]
     blobs = Blob.objects.filter(digest__in=wanted, links__repository=repository)

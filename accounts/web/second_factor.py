@@ -67,6 +67,7 @@ class ReauthenticateForm(_Careful, forms.ReauthenticateForm):  # type: ignore[mi
 
     code = _code_field()
 
+
 @receiver(signals.authenticator_added)
 def _added(request: SignedInRequest, authenticator: Authenticator, **_: Any) -> None:
     _write_down(request, authenticator, "user.add-second-factor")

@@ -1,8 +1,8 @@
 """Tags, and how they moved."""
 
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils import timezone
-from django.utils.translation import gettext
 
 from repositories.models.blob import MAX_DIGEST_LENGTH
 from repositories.models.fields import ByteOrderedCharField
@@ -24,8 +24,20 @@ class Tag(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["repository", "name"], name="tag_unique"),)
-        # The same name in all repositories: people search for tags.
-        indexes = (models.Index(fields=["name", "repository"], name="tag_name"),)
+        indexes = (
+            # The same name in all repositories: people search for tags.
+            models.Index(fields=["name", "repository"], name="tag_name"),
+            # The orders in which pages list them: repositories/tag_lists.py. With the name, so that
+            # filtering by it reads the index alone.
+            models.Index(fields=["repository", "pushed_at", "id", "name"], name="tag_pushed"),
+            models.Index(
+                models.F("repository"),
+                Coalesce("pulled_at", "created_at"),
+                models.F("id"),
+                models.F("name"),
+                name="tag_used",
+            ),
+        )
 
     def __str__(self) -> str:
         return self.name
@@ -53,4 +65,4 @@ class TagChange(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.name} -> {self.digest or gettext('deleted')}"
+        return f"{self.name} -> {self.digest or 'deleted'}"

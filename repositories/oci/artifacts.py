@@ -78,7 +78,8 @@ _PREDICATE = "in-toto.io/predicate-type"
 REFERENCE_TYPE = "vnd.docker.reference.type"
 REFERENCE_DIGEST = "vnd.docker.reference.digest"
 ATTESTATION_MANIFEST = "attestation-manifest"
-_TITLE = "org.opencontainers.image.title"
+# The name of a file that is kept as a layer.
+TITLE = "org.opencontainers.image.title"
 
 
 def classify(manifest: ParsedManifest) -> Artifact:
@@ -118,7 +119,7 @@ def _kind(manifest: ParsedManifest) -> Kind:
 def _rest(manifest: ParsedManifest) -> Kind:
     if manifest.artifact_type in IMAGE_CONFIGS:
         return Kind.IMAGE
-    has_names = manifest.layers and all(_TITLE in layer.annotations for layer in manifest.layers)
+    has_names = manifest.layers and all(TITLE in layer.annotations for layer in manifest.layers)
     if manifest.artifact_type in _NO_TYPES and has_names:
         return Kind.FILES
     return Kind.ARTIFACT

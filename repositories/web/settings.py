@@ -1,4 +1,4 @@
-"""A repository's settings: who sees it, and who has a role in it beside the team's."""
+"""A repository's settings: what it says of itself, who sees it, who has a role in it."""
 
 from typing import Any
 
@@ -15,7 +15,10 @@ from accounts.web.page import SignedInRequest, page, telling_why_not
 from accounts.web.paging import page_of
 from accounts.web.principal import principal_of
 from repositories import administration
+from repositories.access import EVERYTHING
 from repositories.models import Repository
+from repositories.models.repository import MAX_DESCRIPTION_BYTES
+from repositories.web import header, markdown
 
 Role = Membership.Role
 Visibility = Repository.Visibility
@@ -33,6 +36,17 @@ class VisibilityForm(Form):
                 gettext_lazy("Public: everyone, where this server allows pulling anonymously"),
             ),
         ],
+    )
+
+
+class DescriptionForm(Form):
+    description = forms.CharField(
+        label=gettext_lazy("What this repository is for"),
+        required=False,
+        # In characters; the domain counts bytes.
+        max_length=MAX_DESCRIPTION_BYTES,
+        widget=forms.Textarea(attrs={"rows": 12}),
+        help_text=gettext_lazy("Markdown. Pictures are shown as links."),
     )
 
 
@@ -58,20 +72,42 @@ def repository_settings(request: SignedInRequest, name: str) -> HttpResponse:
             )
             messages.success(request, _("Saved."))
             return redirect("repository-settings", name)
-    return _show(request, repository, form, GrantForm())
+    return _show(request, repository, form=form)
 
 
-def _show(
-    request: SignedInRequest, repository: Repository, form: VisibilityForm, grant_form: GrantForm
-) -> HttpResponse:
+def _show(request: SignedInRequest, repository: Repository, **shown: Any) -> HttpResponse:
+    """The page, with the forms that are given instead of fresh ones."""
     grants = repository.grants.select_related("user").order_by("user__username")
     context = {
-        "repository": repository,
-        "form": form,
-        "grant_form": grant_form,
+        "form": VisibilityForm(initial={"visibility": repository.visibility}),
+        "grant_form": GrantForm(),
+        "description_form": DescriptionForm(initial={"description": repository.description}),
         "page": page_of(request, grants),
+        "tab": "settings",
     }
+    # Whoever may see this page may do everything here.
+    found = header.Found(repository, principal_of(request), EVERYTHING)
+    context |= header.context_of(request, found) | shown
     return render(request, "repositories/settings.html", context)
+
+
+@page("POST")
+def description(request: SignedInRequest, name: str) -> HttpResponse:
+    """Say what the repository is for; or, without saving it yet, show how that would look."""
+    principal = principal_of(request)
+    repository = administration.managed_repository(principal, name)
+    form = DescriptionForm(request.POST)
+    if form.is_valid() and "preview" in request.POST:
+        preview = markdown.render(form.cleaned_data["description"])
+        return _show(request, repository, description_form=form, preview=preview)
+    if form.is_valid():
+        with form.showing_errors():
+            administration.set_description(
+                principal=principal, name=name, description=form.cleaned_data["description"]
+            )
+            messages.success(request, _("Saved."))
+            return redirect("repository", name)
+    return _show(request, repository, description_form=form)
 
 
 @page("POST")
@@ -88,8 +124,7 @@ def grant(request: SignedInRequest, name: str) -> HttpResponse:
             messages.success(request, _("Saved."))
             return redirect("repository-settings", name)
         form.add_error("username", _("There is no user of that name."))
-    shown = VisibilityForm(initial={"visibility": repository.visibility})
-    return _show(request, repository, shown, form)
+    return _show(request, repository, grant_form=form)
 
 
 @page("POST")

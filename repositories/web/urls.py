@@ -2,18 +2,32 @@
 
 from django.urls import path, re_path
 
-from repositories.web import layers, settings
+from repositories.web import activity, image, layers, repository, settings, storage
 
-_DIGEST = r"(?P<digest>sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
+_TAG = "[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+_DIGEST = "sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
+_IMAGE = rf"^images/(?P<reference>{_TAG}|{_DIGEST})"
 
 urlpatterns = [
+    path("", repository.repository, name="repository"),
+    path("untagged", repository.untagged, name="repository-untagged"),
+    path("delete-tags", repository.tags_delete, name="repository-tags-delete"),
+    path("compare", repository.compare_tags, name="repository-compare"),
+    path("activity", activity.of_repository, name="repository-activity"),
+    path("storage", storage.of_repository, name="repository-storage"),
+    re_path(rf"{_IMAGE}$", image.image, name="image"),
+    re_path(rf"{_IMAGE}/referrers$", image.referrers, name="image-referrers"),
+    re_path(rf"{_IMAGE}/history$", image.history, name="image-history"),
+    re_path(rf"{_IMAGE}/manifest$", image.manifest, name="image-manifest"),
+    re_path(rf"{_IMAGE}/manifest\.json$", image.manifest_download, name="image-manifest-raw"),
     path("settings", settings.repository_settings, name="repository-settings"),
+    path("description", settings.description, name="repository-description"),
     path("grants", settings.grant, name="repository-grant"),
     re_path(
         r"^grants/(?P<member>[a-z0-9._-]{1,64})/withdraw$",
         settings.grant_withdraw,
         name="repository-grant-withdraw",
     ),
-    re_path(rf"^layers/{_DIGEST}/$", layers.layer, name="repository-layer"),
-    re_path(rf"^files/{_DIGEST}/$", layers.files, name="repository-files"),
+    re_path(rf"^layers/(?P<digest>{_DIGEST})/$", layers.layer, name="repository-layer"),
+    re_path(rf"^files/(?P<digest>{_DIGEST})/$", layers.files, name="repository-files"),
 ]

@@ -12,6 +12,9 @@ pytestmark = pytest.mark.interop
 
 PAGES = (
     "/",
+    "/search?q=payments",
+    "/activity",
+    "/storage",
     "/settings/profile",
     "/settings/password",
     "/settings/tokens",
@@ -82,6 +85,28 @@ def test_snippets_are_copied(scripted: Watched) -> None:
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == f"docker pull {scripted.site.host}/hello-world"
+
+
+def test_search_answers_as_one_types(scripted: Watched) -> None:
+    page = scripted.open("/search")
+    field = page.get_by_role("main").get_by_role("searchbox")
+    field.press_sequentially("zzz", delay=20)
+    expect(page.locator("#found")).to_contain_text("Nothing matches “zzz”.")
+    expect(page).to_have_url(re.compile(r"/search\?q=zzz$"))
+    expect(field).to_be_focused()
+    assert scripted.complaints == []
+
+
+def test_activity_renews_itself_until_it_is_paused(scripted: Watched) -> None:
+    page = scripted.open("/activity")
+    with page.expect_response(lambda answer: answer.url.endswith("/activity")) as polled:
+        pass
+    assert polled.value.request.headers["hx-request"] == "true"
+    expect(page.locator("#activity[hx-get]")).to_have_count(1)
+    page.get_by_role("link", name="Pause").click()
+    expect(page.get_by_text("Paused.")).to_be_visible()
+    expect(page.locator("#activity[hx-get]")).to_have_count(0)
+    assert scripted.complaints == []
 
 
 def test_the_keyboard_reaches_the_content_first(scripted: Watched) -> None:

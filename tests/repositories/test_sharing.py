@@ -66,7 +66,7 @@ def test_a_layer_that_this_repository_lacks_is_not_looked_up(writer: Principal) 
 
 
 @pytest.mark.usefixtures("_both_ways")
-def test_all_layers_are_two_queries(writer: Principal, team: Team) -> None:
+def test_all_layers_are_three_queries(writer: Principal, team: Team) -> None:
     digests = []
     for number in range(12):
         content = b"layer %d" % number
@@ -74,7 +74,7 @@ def test_all_layers_are_two_queries(writer: Principal, team: Team) -> None:
         push_blob(writer, content, repository=f"payments/r{number}")
     with CaptureQueriesContext(connection) as queries:
         found = shared(writer, *digests)
-    assert len(queries) == 3  # that of the repository itself among them
+    assert len(queries) == 4  # that of the repository itself among them
     assert [found[digest].names for digest in digests] == [
         (f"payments/r{number}",) for number in range(12)
     ]

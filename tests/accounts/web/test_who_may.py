@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import pytest
 from django.urls import reverse
 
 from accounts.web.urls import urlpatterns as accounts_urls
+from repositories.models import Upload
+from repositories.storage import storage
+from repositories.web.site_urls import urlpatterns as site_urls
 from repositories.web.urls import urlpatterns as repository_urls
 from tests.accounts.web.conftest import World
+from tests.repositories.web.images import push
 
 CAST = ("anonymous", "stranger", "reader", "writer", "maintainer", "owner", "admin")
 # What each of the cast gets, in that order; 302 for anonymous is the sign-in page.
@@ -69,12 +74,23 @@ def a_layer(world: World) -> dict[str, Any]:
     return {"name": "payments/api", "digest": world.layer}
 
 
-def an_image(world: World) -> dict[str, Any]:
+def files(world: World) -> dict[str, Any]:
     return {"name": "payments/api", "digest": world.image}
+
+
+def an_image(world: World) -> dict[str, Any]:
+    push(world, "v1", b"layer")
+    return {"name": "payments/api", "reference": "v1"}
 
 
 def grantee(world: World) -> dict[str, Any]:
     return {"name": "payments/api", "member": "guest"}
+
+
+def upload(world: World) -> dict[str, Any]:
+    row = Upload.objects.create(repository=world.repository, started_by="somebody")
+    storage().create_upload(str(row.pk))
+    return {"upload": row.pk}
 
 
 def readers_token(world: World) -> dict[str, Any]:
@@ -146,11 +162,28 @@ ROWS = [
     Row("manage-keys", ADMINS_DO, {"now": "yes"}),
     Row("manage-audit", ADMINS),
     Row("manage-audit-export", ADMINS),
+    Row("repository", MEMBERS, None, repository),
+    Row("repository-untagged", MEMBERS, None, repository),
+    Row("repository-compare", (302, 404, 302, 302, 302, 302, 302), None, repository),
+    Row("repository-tags-delete", (302, 404, 403, 403, 302, 302, 302), {"tag": "v1"}, repository),
+    Row("image", MEMBERS, None, an_image),
+    Row("image-referrers", MEMBERS, None, an_image),
+    Row("image-history", MEMBERS, None, an_image),
+    Row("image-manifest", MEMBERS, None, an_image),
+    Row("image-manifest-raw", MEMBERS, None, an_image),
+    Row("repository-description", MAINTAINERS_DO, {"description": "new"}, repository),
+    Row("search", EVERYONE),
+    Row("activity", EVERYONE),
+    Row("storage", EVERYONE),
+    Row("upload-cancel", (302, 404, 404, 200, 200, 200, 200), None, upload),
+    Row("upload-cancel", (302, 404, 404, 403, 302, 302, 302), {}, upload),
+    Row("repository-activity", MEMBERS, None, repository),
+    Row("repository-storage", MEMBERS, None, repository),
     Row("repository-settings", MAINTAINERS, None, repository),
     Row("repository-settings", MAINTAINERS_DO, {"visibility": "public"}, repository),
     Row("repository-grant", MAINTAINERS_DO, {"username": "stranger", "role": "20"}, repository),
     Row("repository-layer", MEMBERS, None, a_layer),
-    Row("repository-files", MEMBERS, None, an_image),
+    Row("repository-files", MEMBERS, None, files),
     Row("repository-grant-withdraw", MAINTAINERS_DO, {}, grantee),
 ]
 
@@ -174,7 +207,7 @@ def test_everybody_gets_what_is_theirs(world: World, row: Row, who: str, expecte
 
 
 def test_every_address_has_a_row() -> None:
-    names = {pattern.name for pattern in [*accounts_urls, *repository_urls]}
+    names = {pattern.name for pattern in [*accounts_urls, *site_urls, *repository_urls]}
     assert names == {row.name for row in ROWS}
 
 
@@ -195,13 +228,21 @@ HIDDEN = [row for row in ROWS if row.data is None and row.expected[1] == 404]
 @pytest.mark.parametrize("row", HIDDEN, ids=lambda row: row.name)
 def test_what_is_not_there_looks_like_what_is_hidden(world: World, row: Row) -> None:
     there = row.arguments(world)
-    nowhere = {**there, "name": "nowhere/api" if "/" in there["name"] else "nowhere"}
+    nowhere = {name: _nowhere(name, value) for name, value in there.items()}
     client = world.client("stranger")
     hidden = client.get(reverse(row.name, kwargs=there))
     missing = client.get(reverse(row.name, kwargs=nowhere))
     assert hidden.status_code == missing.status_code == 404
     # The address itself is in the page's form for light and dark, as is that form's own token.
     assert _plain(hidden.content) == _plain(missing.content)
+
+
+def _nowhere(name: str, value: Any) -> Any:
+    if name == "upload":
+        return UUID(int=1)
+    if name != "name":
+        return value
+    return "nowhere/api" if "/" in value else "nowhere"
 
 
 def _plain(content: bytes) -> str:

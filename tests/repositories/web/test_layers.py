@@ -67,7 +67,7 @@ def test_one_goes_down_into_folders_and_up_again(world: World) -> None:
     assert LAYER_TYPE in root
     below = page(client, of_layer(content, "?folder=usr%2Fbin"))
     assert ">env<" in below
-    assert "2.0 KiB" in below
+    assert "2.00 KiB" in below
     assert "-rw-r--r--" in below
     assert 'href="?folder=usr">usr</a>' in below
     assert client.get(of_layer(content, "?folder=usr/nothing")).status_code == 404
@@ -108,7 +108,7 @@ def test_deletions_are_shown_as_such(world: World) -> None:
 def test_the_image_says_where_files_are_from_and_what_is_wasted(world: World) -> None:
     image = pushed(world, layer({"a": b"1" * 3000}), layer({"a": b"2", "b": b""}))
     shown = page(world.client("reader"), of_image(image))
-    assert "2.9 KiB" in shown
+    assert "2.93 KiB" in shown
     assert shown.count('data-label="Layer">2<') == 2
     assert f"?image={image}" in shown
 
@@ -146,7 +146,7 @@ def test_while_it_is_made_the_page_says_how_far_it_is(
     half = Progress(State.WORKING, 3 * 2**20, 10 * 2**20, 1234)
     monkeypatch.setattr(listing, "wait", lambda **_: half)
     shown = world.client("reader").get(of_layer(content)).content.decode()
-    assert "3.0 MiB of 10.0 MiB read, 1234 entries so far" in shown
+    assert "3.00 MiB of 10.0 MiB read, 1234 entries so far" in shown
     assert f'<progress value="{3 * 2**20}" max="{10 * 2**20}"' in shown
     assert '<noscript><meta http-equiv="refresh" content="2"></noscript>' in shown
     assert f'hx-get="{of_layer(content)}"' in shown

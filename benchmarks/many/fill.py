@@ -1,0 +1,160 @@
+"""Rows as pushes would leave them, without their bytes, made in bulk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.db import connection
+from django.utils import timezone
+
+from accounts.models import Membership, Team, User
+from repositories import usage
+from repositories.models import (
+    Blob,
+    BlobLink,
+    Manifest,
+    ManifestBlob,
+    Pull,
+    Repository,
+    StorageSample,
+    Tag,
+    TagChange,
+)
+from repositories.oci.media_types import OCI_MANIFEST
+
+MANY = "many/tags"  # the repository of many tags
+_TEAMS = 100
+_PIECE = 2_000
+_DAYS = 90
+_VISIBILITIES = ["private"] * 8 + ["internal", "public"]
+
+
+def digest_of(text: str) -> str:
+    """A digest that looks like any other."""
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def fill(size: int) -> None:
+    """Fill up to `size` repositories of one image each, and one repository of `size` images."""
+    if not User.objects.exists():
+        _people()
+    for numbers in _pieces(Repository.objects.count() - 1, size):
+        _repositories(numbers)
+    for numbers in _pieces(Tag.objects.filter(repository__name=MANY).count(), size):
+        _tags(numbers)
+    usage.measure()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")  # as a database that has run for a while has done
+
+
+def _pieces(start: int, end: int) -> Iterator[range]:
+    return (range(n, min(n + _PIECE, end)) for n in range(start, end, _PIECE))
+
+
+def _people() -> None:
+    admin = User.objects.create(username="admin", is_superuser=True, is_staff=True)
+    member = User.objects.create(username="member")
+    teams = [Team(name=f"team-{n:03}") for n in range(_TEAMS)]
+    Team.objects.bulk_create([*teams, Team(name="many")])
+    names = ("team-001", "team-002", "many")
+    Membership.objects.bulk_create(
+        [
+            Membership(team=team, user=user, role=Membership.Role.MAINTAINER)
+            for team in Team.objects.filter(name__in=names)
+            for user in (admin, member)
+        ]
+    )
+    Repository.objects.create(name=MANY, team=Team.objects.get(name="many"))
+    Blob.objects.create(digest=digest_of("base"), size=30_000_000)
+    today = timezone.now()
+    StorageSample.objects.bulk_create(
+        [
+            StorageSample(team=team, day=at.date(), measured_at=at, bytes=n, blobs=1, manifests=1)
+            for team in (None, *Team.objects.all())
+            for n in range(1, _DAYS)
+            for at in [today - timedelta(days=n)]
+        ]
+    )
+
+
+def _repositories(numbers: range) -> None:
+    now = timezone.now()
+    teams = list(Team.objects.filter(name__startswith="team-").order_by("name"))
+    found = Repository.objects.bulk_create(
+        [
+            Repository(
+                name=f"{teams[n % _TEAMS].name}/app-{n:06}",
+                team=teams[n % _TEAMS],
+                visibility=_VISIBILITIES[n // _TEAMS % len(_VISIBILITIES)],
+                pushed_at=now - timedelta(minutes=n * 7919 % 500_000),
+                pull_count=n % 1000,
+            )
+            for n in numbers
+        ]
+    )
+    _images([(row, f"v{n % 50}", row.name) for n, row in zip(numbers, found, strict=True)])
+
+
+def _tags(numbers: range) -> None:
+    repository = Repository.objects.get(name=MANY)
+    _images([(repository, f"t{n:06}", f"tag {n}") for n in numbers])
+
+
+def _images(images: list[tuple[Repository, str, str]]) -> None:
+    """An image with a tag for each (repository, tag, seed): a layer of its own and a base layer."""
+    now = timezone.now()
+    base = Blob.objects.get(digest=digest_of("base"))
+    own = Blob.objects.bulk_create(
+        [
+            Blob(digest=digest_of(f"layer {s}"), size=1000 + 977 * n)
+            for n, (*_, s) in enumerate(images)
+        ]
+    )
+    repositories = {repository.pk: repository for repository, *_ in images}
+    links = BlobLink.objects.bulk_create(
+        [BlobLink(repository=r, blob=blob) for (r, *_), blob in zip(images, own, strict=True)]
+    )
+    BlobLink.objects.bulk_create(
+        [BlobLink(repository=r, blob=base) for r in repositories.values()], ignore_conflicts=True
+    )
+    shared = dict(
+        BlobLink.objects.filter(blob=base, repository__in=repositories).values_list(
+            "repository_id", "pk"
+        )
+    )
+    manifests = Manifest.objects.bulk_create(
+        [
+            Manifest(repository=r, digest=digest_of(seed), media_type=OCI_MANIFEST, payload=b"{}")
+            for r, _, seed in images
+        ]
+    )
+    parts = zip(images, links, manifests, strict=True)
+    ManifestBlob.objects.bulk_create(
+        [
+            ManifestBlob(manifest=manifest, link_id=link, role="layer", position=position)
+            for (r, *_), own_link, manifest in parts
+            for position, link in enumerate((shared[r.pk], own_link.pk))
+        ]
+    )
+    rows = list(zip(images, manifests, strict=True))
+    times = [now - timedelta(seconds=n * 37) for n in range(len(rows))]
+    Tag.objects.bulk_create(
+        [
+            Tag(repository=r, name=tag, manifest=manifest, pushed_at=at)
+            for ((r, tag, _), manifest), at in zip(rows, times, strict=True)
+        ]
+    )
+    TagChange.objects.bulk_create(
+        [
+            TagChange(repository=r, name=tag, digest=m.digest, changed_by="member", changed_at=at)
+            for ((r, tag, _), m), at in zip(rows, times, strict=True)
+        ]
+    )
+    Pull.objects.bulk_create(
+        [
+            Pull(repository=r, tag=tag, digest=m.digest, pulled_by="member", at=at, count=1)
+            for ((r, tag, _), m), at in zip(rows, times, strict=True)
+        ]
+    )

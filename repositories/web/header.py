@@ -1,0 +1,59 @@
+"""What every page of a repository shows above its own: the name, who sees it, and the tabs."""
+
+from typing import Any, NamedTuple
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from accounts.web.principal import principal_of
+from accounts.web.server import server_of
+from repositories.access import Action, Actions, Principal, allowed
+from repositories.models import Repository
+from repositories.oci.names import team_of
+
+
+class Found(NamedTuple):
+    """A repository that the visitor may pull from, and what else they may do there."""
+
+    repository: Repository
+    principal: Principal
+    actions: Actions
+
+    @property
+    def may_delete(self) -> bool:
+        """Not so for anybody where the operator has switched deletes off."""
+        return settings.DELETE_ENABLED and Action.DELETE in self.actions
+
+    @property
+    def may_manage(self) -> bool:
+        """Whether the settings are theirs: whoever might delete, and is somebody."""
+        return Action.DELETE in self.actions and self.principal.user_id is not None
+
+
+def found(
+    request: HttpRequest, name: str, *, repositories: QuerySet[Repository] | None = None
+) -> Found:
+    """The repository, as one of `repositories` if they are given: with what they know of it.
+
+    Raises Repository.DoesNotExist, also for what the visitor may not pull from.
+    """
+    principal = principal_of(request)
+    actions = allowed(principal=principal, name=name)
+    if Action.PULL not in actions:
+        raise Repository.DoesNotExist
+    rows = Repository.objects.all() if repositories is None else repositories
+    return Found(rows.get(name=name), principal, actions)
+
+
+def context_of(request: HttpRequest, found: Found) -> dict[str, Any]:
+    """What `repositories/base.html` needs."""
+    team, name = team_of(found.repository.name), found.repository.name
+    return {
+        "repository": found.repository,
+        "team_name": team,
+        "short_name": name.removeprefix(f"{team}/"),
+        "host": server_of(request).host,
+        "may_delete": found.may_delete,
+        "may_manage": found.may_manage,
+    }
