@@ -2,7 +2,7 @@
 
 ```
 <data>/                 REGISTRY_DATA or --data; ./var when neither is given
-  berth.sqlite3         the database, unless DATABASE_URL names another
+  berth.sqlite3…        the database and its shared memory, unless DATABASE_URL names another
   secret_key            made on the first start, unless SECRET_KEY is given
   docker/, berth/       blobs, uploads: REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY moves them
 ```

@@ -13,6 +13,7 @@ from repositories import administration
 from repositories.models import (
     Blob,
     BlobLink,
+    Host,
     Job,
     Manifest,
     Pull,
@@ -153,6 +154,12 @@ class UploadAdmin(LookUpAdmin):
     ordering: ClassVar[tuple[str, ...]] = ("-started_at", "pk")
     search_fields = ("=repository__name", "=started_by")
     fields = ("id", "repository", "started_by", "started_at", "algorithm")
+
+
+@admin.register(Host)
+class HostAdmin(LookUpAdmin):
+    list_display = ("key", "seen_at", "is_settled")
+    fields = list_display
 
 
 @admin.register(Job)

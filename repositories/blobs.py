@@ -15,6 +15,7 @@ from repositories.access import (
 )
 from repositories.audit import record
 from repositories.database import fetch, insert, lock_digest, now, once_more_on_conflict
+from repositories.memory import forget_on_commit, remembered
 from repositories.models import BlobLink, Repository
 from repositories.oci.digests import Digest
 from repositories.oci.errors import BlobInUse, BlobUnknown
@@ -53,6 +54,7 @@ class FoundBlob(NamedTuple):
     size: int
 
 
+@remembered(by="digest")
 def find(*, repository: str, digest: Digest) -> FoundBlob:
     """The blob, if `repository` links it. Raises BlobUnknown, NameUnknown."""
     rows = fetch(_FIND, [repository, str(digest)])
@@ -148,4 +150,5 @@ def unlink(*, principal: Principal, repository: str, digest: Digest) -> None:
                 f"the manifest {manifest} is made of this blob: delete that first",
                 detail={"digest": str(digest), "manifest": manifest},
             ) from error
+        forget_on_commit(repository)
         record(principal, "blob.delete", f"{repository}@{digest}")

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts import audit, teams, throttle, tokens
 from accounts.sessions import SessionStore
-from repositories import pulls, uploads, usage
+from repositories import hosts, pulls, uploads, usage
 from repositories.models import Job
 
 # How long a claim stands; work that takes longer is taken over as if its process had died.
@@ -94,6 +94,7 @@ def run_due() -> int:
 
     An error is written to the row and to the log, and the work is tried again later.
     """
+    hosts.announce()  # so that other hosts do not take this one for gone when little is asked of it
     count = 0
     for work in periodic():
         Job.objects.bulk_create([Job(name=work.name)], ignore_conflicts=True)

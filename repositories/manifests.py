@@ -11,6 +11,7 @@ from repositories import tags
 from repositories.access import Principal, name_unknown, repository_for_push
 from repositories.audit import record
 from repositories.database import execute, fetch, insert, now, once_more_on_conflict, placeholders
+from repositories.memory import forget_on_commit, remembered
 from repositories.models import Manifest, ManifestBlob, Repository
 from repositories.models.manifest import MAX_MEDIA_TYPE_LENGTH
 from repositories.oci import manifests as oci
@@ -84,6 +85,7 @@ class PushedManifest:
     tags: tuple[str, ...]
 
 
+@remembered(by="reference")
 def read(*, repository: str, reference: str) -> StoredManifest:
     """The manifest that a tag or a digest names (end-3). Raises ManifestUnknown, NameUnknown."""
     query = _BY_DIGEST if is_digest(reference) else _BY_TAG
@@ -156,6 +158,7 @@ def _store(
             manifest_id = _insert(principal, repository_id, digest, payload, parsed)
         tags.move(
             principal=principal,
+            repository=repository,
             repository_id=repository_id,
             manifest_id=manifest_id,
             digest=str(digest),
@@ -258,6 +261,7 @@ def delete(*, principal: Principal, repository: str, digest: Digest) -> int:
         ).count()
         names = list(manifest.tags.values_list("name", flat=True))
         manifest.delete()
+        forget_on_commit(repository)
         tags.forget(principal=principal, repository_id=manifest.repository_id, names=names)
         record(principal, "manifest.delete", f"{repository}@{digest}", tags=names)
         return children

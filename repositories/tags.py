@@ -7,6 +7,7 @@ from django.db import transaction
 from repositories.access import Principal, name_unknown
 from repositories.audit import record
 from repositories.database import fetch, for_update, insert, now, placeholders
+from repositories.memory import forget_on_commit
 from repositories.models import Repository, Tag
 from repositories.oci.errors import ManifestUnknown
 
@@ -28,6 +29,7 @@ def listing(*, repository: str, limit: int, last: str = "") -> list[str]:
 def move(
     *,
     principal: Principal,
+    repository: str,
     repository_id: int,
     manifest_id: int,
     digest: str,
@@ -50,6 +52,8 @@ def move(
         otherwise="ON CONFLICT (repository_id, name) DO UPDATE "
         "SET manifest_id = excluded.manifest_id, pushed_at = excluded.pushed_at",
     )
+    # Also where all of them seem to be new: another push may just have made one, which this moves.
+    forget_on_commit(repository)
     moved = (name for name in wanted if current.get(name) != manifest_id)
     _record(principal, repository_id, moved, digest)
 
@@ -67,6 +71,7 @@ def delete(*, principal: Principal, repository: str, name: str) -> None:
                 raise name_unknown(repository)
             raise ManifestUnknown("this repository has no such tag", detail={"tag": name})
         tag.delete()
+        forget_on_commit(repository)
         _record(principal, tag.repository_id, [name], "")
         record(principal, "tag.delete", f"{repository}:{name}")
 

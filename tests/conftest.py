@@ -9,10 +9,11 @@ from django.test import override_settings
 
 from accounts import authentication, signing, throttle
 from accounts.models import Membership, Team, User
-from repositories import configs, database, pulls
+from repositories import configs, database, hosts, memory, pulls
 from repositories.access import ANONYMOUS, Principal, principal_of
 from repositories.storage import storage
 from repositories.storage.base import Storage
+from tests import forgetting
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +45,18 @@ def _nothing_remembered() -> None:
     authentication.forget_everything()
     throttle.forget_everything()
     configs.forget_everything()
+    hosts.forget_everything()
+    memory.forget_everything()
+
+
+@pytest.fixture(autouse=True)
+def unannounced() -> Iterator[list[str]]:
+    """Changes that our code made in the test and that remembered answers do not know of: none."""
+    with forgetting.watch() as changes:
+        yield changes
+    assert not changes, "call memory.forget_on_commit in the same transaction:\n" + "\n".join(
+        changes
+    )
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """How much of a layer is looked at, and why a listing may end early.
 
-The figures are those of `docs/decisions/0015-looking-inside-a-layer.md`, which has the reasons.
+The figures are those of `docs/decisions/0014-looking-inside-a-layer.md`, which has the reasons.
 """
 
 import dataclasses

@@ -14,11 +14,13 @@ Team ─┬─ Repository ─┬─ BlobLink ── Blob            what a repos
       ├─ StorageSample                              and how that grew; of the whole, too
       └─ Membership ── User
 Job                                                 periodic work, claimed by whoever is free
+Host                                                who works on this database (hosts.py)
 ```
 """
 
 from repositories.models.blob import Blob, BlobLink
 from repositories.models.grant import RepositoryGrant
+from repositories.models.host import Host
 from repositories.models.job import Job
 from repositories.models.manifest import Manifest, ManifestBlob, ManifestChild
 from repositories.models.pull import Pull
@@ -30,6 +32,7 @@ from repositories.models.usage import RepositoryUsage, StorageSample, TeamUsage
 __all__ = [
     "Blob",
     "BlobLink",
+    "Host",
     "Job",
     "Manifest",
     "ManifestBlob",

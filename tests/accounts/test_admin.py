@@ -33,6 +33,7 @@ from repositories.access import Principal
 from repositories.models import (
     Blob,
     BlobLink,
+    Host,
     Job,
     Manifest,
     Pull,
@@ -97,6 +98,7 @@ def fill(administrator: Principal, number: int) -> None:
         team=team, day=now.date(), measured_at=now, bytes=1, blobs=1, manifests=1
     )
     Job.objects.create(name=f"job{number}")
+    Host.objects.create(key=f"host{number}")
 
 
 def addresses_of(model: type[models.Model]) -> Iterator[str]:

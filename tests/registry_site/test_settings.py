@@ -1,5 +1,6 @@
 """Settings that durability and recovery depend on."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from django.conf import settings
 from django.db import connection
 
 from registry_site import settings as module
+from tests.live import LiveServer
 
 
 def database(monkeypatch: pytest.MonkeyPatch, url: str) -> dict[str, Any]:
@@ -73,3 +75,12 @@ def test_the_database_was_told_so_indeed() -> None:
         with connection.cursor() as cursor:
             cursor.execute(query)
             assert (query, cursor.fetchone()) == (query, (value,))
+
+
+@pytest.mark.parametrize(("value", "means"), [("", "True"), ("true", "True"), ("off", "False")])
+def test_answers_are_remembered_unless_that_is_switched_off(
+    tmp_path: Path, value: str, means: str
+) -> None:
+    code = "from django.conf import settings; print(settings.REMEMBER_ANSWERS)"
+    server = LiveServer(tmp_path / "data", env={"REGISTRY_REMEMBER_ANSWERS": value})
+    assert server.manage("shell", "-v", "0", "-c", code).strip() == means

@@ -14,6 +14,7 @@ from repositories.access import Principal
 from repositories.models import (
     Blob,
     BlobLink,
+    Host,
     Job,
     Manifest,
     ManifestBlob,
@@ -50,14 +51,15 @@ def rows(writer: Principal) -> dict[type[models.Model], models.Model]:
         repository=repository, tag="v1", digest="sha256:x", at=timezone.now(), count=1
     )
     usage.measure()
+    Host.objects.create(key="host")
     tables: list[type[models.Model]] = [Repository, Blob, BlobLink, Manifest, ManifestBlob]
     tables += [ManifestChild, Tag, TagChange, Upload, Job, Pull]
-    tables += [RepositoryUsage, TeamUsage, StorageSample]
+    tables += [RepositoryUsage, TeamUsage, StorageSample, Host]
     return {table: table._default_manager.all()[0] for table in tables}
 
 
 UNIQUE = [Repository, Blob, BlobLink, Manifest, ManifestBlob, ManifestChild, Tag, Job]
-UNIQUE += [StorageSample]
+UNIQUE += [StorageSample, Host]
 
 
 @pytest.mark.parametrize("table", UNIQUE)
