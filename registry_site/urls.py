@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 
 from registry_site import health
-from repositories.web import compare, home
+from repositories.web import home
 
 # The admin's own sign-in page knows neither throttling nor the second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -14,7 +14,6 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
-    path("compare", compare.compare, name="compare"),
     path("", include("repositories.web.site_urls")),
     path("", include("accounts.web.urls")),
     path("", include("accounts.web.sign_on_urls")),

@@ -13,7 +13,6 @@ from django.db import transaction
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.web import sign_on_urls
-from accounts.web import urls as account_urls
 from api.token import endpoint as token_endpoint
 from api.v1 import urls as api_urls
 from api.v2.routes import ROUTES
@@ -232,8 +231,8 @@ def test_credentials_of_v2_open_no_page(world: World, who: str) -> None:
 
 
 def _page_patterns() -> list[URLPattern]:
-    found = [*account_urls.urlpatterns, *repository_urls.urlpatterns]
-    return [pattern for pattern in found if isinstance(pattern, URLPattern)]
+    names = {row.name for row in pages.ROWS}
+    return [pattern for _, pattern in patterns(get_resolver()) if pattern.name in names]
 
 
 EXAMPLES = {
@@ -244,6 +243,9 @@ EXAMPLES = {
     "robot_id": "1",
     "rule_id": "1",
     "invitation_id": "1",
+    "reference": "v1",
+    "digest": f"sha256:{'0' * 64}",
+    "upload": "00000000-0000-4000-8000-000000000000",
 }
 
 
@@ -268,7 +270,7 @@ def patterns(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URL
 def test_every_address_of_the_site_is_in_some_table() -> None:
     """The last row of `api/v1` and the one of the admin site stand for what is not there."""
     tables: dict[str, set[Any]] = {
-        "pages": {pattern for pattern in _page_patterns() if _has_row(pattern)},
+        "pages": set(_page_patterns()),
         "sign-on": {
             pattern
             for pattern in sign_on_urls.urlpatterns
@@ -284,10 +286,6 @@ def test_every_address_of_the_site_is_in_some_table() -> None:
         if path not in known and pattern not in known and not path.startswith("admin/")
     ]
     assert missing == []
-
-
-def _has_row(pattern: URLPattern) -> bool:
-    return pattern.name in {row.name for row in pages.ROWS}
 
 
 def test_the_admin_site_is_closed_to_all_but_administrators(world: World) -> None:

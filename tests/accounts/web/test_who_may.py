@@ -172,6 +172,7 @@ ROWS = [
     Row("image-manifest", MEMBERS, None, an_image),
     Row("image-manifest-raw", MEMBERS, None, an_image),
     Row("repository-description", MAINTAINERS_DO, {"description": "new"}, repository),
+    Row("compare", EVERYONE),
     Row("search", EVERYONE),
     Row("activity", EVERYONE),
     Row("storage", EVERYONE),
