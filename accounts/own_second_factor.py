@@ -11,6 +11,7 @@ from allauth.mfa.totp.internal.auth import generate_totp_secret
 from django.core import signing
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils.translation import gettext
 
 from accounts import authentication, second_factor
 from accounts.models import User
@@ -116,24 +117,28 @@ def _prove(user: User, principal: Principal, password: str | None, code: str | N
     elif code is not None:
         second_factor.check_code(user=user, code=code, address=principal.address)
     elif user.has_usable_password() or second_factor.is_required(user):
-        raise ValidationError({"password": "Give your present password, to show that it is you."})
+        raise ValidationError(
+            {"password": gettext("Give your present password, to show that it is you.")}
+        )
 
 
 def _check_password(user: User, password: str, address: str) -> None:
     try:
         authentication.check_password(name=user.username, password=password, address=address)
     except Unauthorized as error:
-        raise ValidationError({"password": "That is not your present password."}) from error
+        raise ValidationError(
+            {"password": gettext("That is not your present password.")}
+        ) from error
 
 
 def _require_off(user: User) -> None:
     if second_factor.is_required(user):
-        raise ValidationError("You have a second factor already: remove that first.")
+        raise ValidationError(gettext("You have a second factor already: remove that first."))
 
 
 def _require_on(user: User) -> None:
     if not second_factor.is_required(user):
-        raise ValidationError("You have no second factor: set one up first.")
+        raise ValidationError(gettext("You have no second factor: set one up first."))
 
 
 def _secret_of(setup: str, user: User) -> str:
@@ -142,5 +147,7 @@ def _secret_of(setup: str, user: User) -> str:
     except signing.BadSignature:
         owner, secret = None, ""
     if owner != user.pk:
-        raise ValidationError({"setup": "This is no set-up of yours, or an old one: begin anew."})
+        raise ValidationError(
+            {"setup": gettext("This is no set-up of yours, or an old one: begin anew.")}
+        )
     return str(secret)

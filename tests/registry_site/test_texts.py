@@ -17,11 +17,13 @@ CODE = sorted(
     for path in (ROOT / app).rglob("*.py")
     if not {"migrations", "management"} & set(path.relative_to(ROOT).parts)
 )
-PAGES = [path for path in CODE if "web" in path.parts]
+# Snippets are commands, which shells read.
+PAGES = [path for path in CODE if "web" in path.parts and path.name != "snippets.py"]
 
-# Products, which are called the same in every language.
+# What is called the same in every language.
 NAMES = {
     *("Berth", "Docker", "Podman", "Docker Compose", "GitHub Actions", "GitLab CI", "Helm", "ORAS"),
+    *("Dockerfile", "UTC", "root"),
 }
 WORD = re.compile(r"[A-Za-z]{2,}")
 
@@ -86,7 +88,8 @@ def literals(source: str) -> list[str]:
     """What is written within tags other than `translate`, and shown."""
     tags = [tag for tag in TAG.findall(source) if not re.match(r"{%\s*trans(?:late)?\b", tag)]
     found = [match for tag in tags for match in LITERAL.finditer(tag) if not match["translated"]]
-    return [match["text"] for match in found if WORD.search(match["text"]) and _is_shown(match)]
+    shown = [match["text"] for match in found if WORD.search(match["text"]) and _is_shown(match)]
+    return [text for text in shown if text[1:-1] not in NAMES]
 
 
 def _is_shown(match: re.Match[str]) -> bool:
@@ -140,8 +143,8 @@ REFUSALS = {"ValidationError", "PermissionDenied"}
 # `messages.success(request, text)`, `form.add_error(field, text)`, `admin.message_user(…)`.
 SAYING = {"success", "error", "info", "warning", "add_error", "message_user"}
 SHOWN = {"label", "help_text", "title", "message", "description", "verbose_name"}
-# Words that only the audit log and the throttle have, which are the same in every language.
-WRITTEN_DOWN = {"single sign-on", "browser session", "code of "}
+# Words for the audit log, the throttle and browsers, which are the same in every language.
+WRITTEN_DOWN = {"single sign-on", "browser session", "code of ", "nofollow noopener noreferrer"}
 
 
 def name_of(call: ast.Call) -> str:

@@ -13,14 +13,15 @@ from django.views.defaults import server_error
 
 from accounts.models import AuditEvent
 from tests.accounts.web.conftest import PASSWORD, World
+from tests.accounts.web.test_headers import NO_PAGES
 from tests.accounts.web.test_who_may import ROWS, Row
 
 CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.5"}
-PAGES = [row for row in ROWS if row.data is None and not row.name.endswith("-export")]
+PAGES = [row for row in ROWS if row.data is None and row.name not in NO_PAGES]
 SECOND_FACTOR = ("mfa_index", "mfa_activate_totp", "account_reauthenticate")
 LITERALLY = ("pre", "code", "script", "style", "title", "option")
 # What is written by people or programs: names, identifiers, addresses.
-IDENTIFIER = re.compile(r"\S*[./_:@=*-]\S*")
+IDENTIFIER = re.compile(r"\S*[./_:@=*-]\S*|\b[0-9a-f]{12}\b")
 WORDS = {
     *(
         "Berth",
@@ -50,7 +51,8 @@ WORDS = {
         "deploy",
     ),
     *("payments", "github", "build", "guest", "reader", "writer", "maintainer", "owner", "admin"),
-    *("stranger", "ci", "robot", "api", "Django"),
+    *("stranger", "ci", "robot", "api", "Django", "somebody"),
+    *("Dockerfile", "Markdown", "SBOM", "Skopeo", "KiB", "Blob"),
 }
 
 
