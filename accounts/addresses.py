@@ -29,14 +29,26 @@ class Origin(NamedTuple):
     host: str
 
 
+# Where middleware that writes an origin into the environment keeps the one that came.
+RECEIVED = "berth.received"
+
+
+def received(environ: Mapping[str, Any]) -> Origin:
+    """Scheme and host as the server saw them, whatever a proxy says of them."""
+    kept = environ.get(RECEIVED)
+    if isinstance(kept, Origin):
+        return kept
+    return Origin(str(environ.get("wsgi.url_scheme", "http")), str(environ.get("HTTP_HOST", "")))
+
+
 def origin(environ: Mapping[str, Any]) -> Origin:
     """How the client addressed this server (RFC 7239, then the X-Forwarded headers)."""
-    own = Origin(str(environ.get("wsgi.url_scheme", "http")), str(environ.get("HTTP_HOST", "")))
+    own = received(environ)
     if not is_trusted(environ.get("REMOTE_ADDR", "")):
         return own
-    forwarded = _forwarded(environ)
-    scheme = forwarded.get("proto") or _first(environ, "HTTP_X_FORWARDED_PROTO") or own.scheme
-    host = forwarded.get("host") or _first(environ, "HTTP_X_FORWARDED_HOST") or own.host
+    told = forwarded(environ)
+    scheme = told.get("proto") or _first(environ, "HTTP_X_FORWARDED_PROTO") or own.scheme
+    host = told.get("host") or _first(environ, "HTTP_X_FORWARDED_HOST") or own.host
     return Origin(
         scheme if scheme in ("http", "https") else own.scheme,
         host if AUTHORITY.fullmatch(host) else own.host,
@@ -69,8 +81,9 @@ def _is_within(peer: str, proxies: Sequence[str]) -> bool:
         return False
 
 
-def _forwarded(environ: Mapping[str, Any]) -> Mapping[str, str]:
-    """The values of the outermost proxy: each one on the way appends its own."""
+def forwarded(environ: Mapping[str, Any]) -> Mapping[str, str]:
+    """What Forwarded says (RFC 7239): the values of the outermost proxy, since each one on the way
+    appends its own."""
     header = str(environ.get("HTTP_FORWARDED", ""))[:_MAX_HEADER]
     found = reversed(list(_FORWARDED.finditer(header)))
     return {match[1].lower(): match[2] or match[3] for match in found}
@@ -78,6 +91,11 @@ def _forwarded(environ: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _first(environ: Mapping[str, Any], key: str) -> str:
     return str(environ.get(key, "")).partition(",")[0].strip()
+
+
+def is_address(text: str) -> bool:
+    """Whether `text` is an address, with or without a port."""
+    return _plain(text) is not None
 
 
 @functools.lru_cache(maxsize=4096)

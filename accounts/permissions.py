@@ -4,6 +4,7 @@ What somebody may not see raises the same DoesNotExist as what does not exist.
 """
 
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from accounts.models import Membership, Team
@@ -33,10 +34,21 @@ def require_admin(principal: Principal) -> None:
 
 def visible_team(principal: Principal, name: str) -> Team:
     """The team, if the principal is in it or an administrator. Raises Team.DoesNotExist."""
-    team = Team.objects.get(name=name)
-    if not principal.is_site_admin and team_role(principal=principal, team=name) is None:
+    return team_and_role(principal, name)[0]
+
+
+def team_and_role(
+    principal: Principal, name: str, *, teams: QuerySet[Team] | None = None
+) -> tuple[Team, Role | None]:
+    """The same with the principal's role in it; as one of `teams` if they are given.
+
+    Raises Team.DoesNotExist.
+    """
+    team = (Team.objects.all() if teams is None else teams).get(name=name)
+    role = team_role(principal=principal, team=name)
+    if role is None and not principal.is_site_admin:
         raise Team.DoesNotExist
-    return team
+    return team, role
 
 
 def require_role(principal: Principal, team: str, role: Role) -> Team:

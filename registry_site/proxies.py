@@ -17,6 +17,7 @@ def middleware(
 
     def believe_trusted_proxies(request: HttpRequest) -> HttpResponseBase:
         scheme, host = addresses.origin(request.META)
+        request.META[addresses.RECEIVED] = addresses.received(request.META)
         request.META["wsgi.url_scheme"] = scheme
         if host:
             request.META["HTTP_HOST"] = host

@@ -223,6 +223,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ALLOWED_HOSTS = ["*"]
 # A slash that is appended by a redirect loses the body of the request.
 APPEND_SLASH = False
+# Says which proxy tells what wrong, which is the most usual reason.
+CSRF_FAILURE_VIEW = "accounts.web.proxy.form_refused"
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 SECURE_REFERRER_POLICY = "same-origin"
 

@@ -3,6 +3,7 @@
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 
+from accounts.models import Team
 from repositories.access import Principal, ids_if_few, visible_to
 from repositories.models import Repository
 
@@ -23,19 +24,37 @@ def listing(*, principal: Principal, text: str = "", team: str = "") -> QuerySet
         visible = Repository.objects.filter(pk__in=few) if isinstance(few, list) else visible
     found = visible.select_related("team")
     if text or team:
-        found = found.filter(_named(text.lower(), team))
+        found = found.filter(_by_ids_if_few(_named(text.lower(), team)))
+    return _with_sizes(found)
+
+
+def of_team(*, team: Team) -> QuerySet[Repository]:
+    """The same rows for one team, all of whose repositories its members may pull from.
+
+    The caller has made sure, by `accounts.permissions.visible_team`, that the principal is one of
+    them or an administrator.
+    """
+    found = Repository.objects.select_related("team")
+    return _with_sizes(found.filter(_by_ids_if_few(Q(team=team))))
+
+
+def _with_sizes(found: QuerySet[Repository]) -> QuerySet[Repository]:
     sizes = {"bytes": F("usage__bytes"), "unique_bytes": F("usage__unique_bytes")}
     return found.annotate(**sizes).order_by("name")
 
 
 def _named(text: str, team: str) -> Q:
-    """What the filters mean. Few repositories are looked up first: whatever the order, their index
-    is looked through for them once, and not every row there is."""
+    """What the filters mean."""
     named = Q(name__contains=text) if text else Q()
-    if team:
-        named &= Q(team__name=team)
-    ids = list(Repository.objects.filter(named).values_list("pk", flat=True)[: MOST_LOOKED_UP + 1])
-    return Q(pk__in=ids) if len(ids) <= MOST_LOOKED_UP else named
+    return named & Q(team__name=team) if team else named
+
+
+def _by_ids_if_few(condition: Q) -> Q:
+    """Few repositories are looked up first: whatever the order, their index is looked through for
+    them once, and not every row there is."""
+    found = Repository.objects.filter(condition).values_list("pk", flat=True)
+    ids = list(found[: MOST_LOOKED_UP + 1])
+    return Q(pk__in=ids) if len(ids) <= MOST_LOOKED_UP else condition
 
 
 def by_last_push(found: QuerySet[Repository]) -> QuerySet[Repository]:

@@ -245,15 +245,19 @@ def growth(*, principal: Principal, team: str = "", days: int = 90) -> list[Stor
     Of a team, for its members, or of the whole registry, for those who may see everything. Raises
     Team.DoesNotExist, PermissionDenied.
     """
-    since = timezone.now().date() - timedelta(days=days - 1)
-    samples = StorageSample.objects.filter(day__gte=since).order_by("day")
     if not team:
         _require_everything(principal)
-        return list(samples.filter(team=None))
+        return samples_of(team=None, days=days)
     if _sees_everything(principal):
-        return list(samples.filter(team=Team.objects.get(name=team)))
+        return samples_of(team=Team.objects.get(name=team), days=days)
     require_user(principal)
-    return list(samples.filter(team=visible_team(principal, team)))
+    return samples_of(team=visible_team(principal, team), days=days)
+
+
+def samples_of(*, team: Team | None, days: int) -> list[StorageSample]:
+    """The same where the caller has made sure that the principal may know; None: of everything."""
+    since = timezone.now().date() - timedelta(days=days - 1)
+    return list(StorageSample.objects.filter(day__gte=since, team=team).order_by("day"))
 
 
 def live_sizes(repository_ids: Collection[int]) -> dict[int, int]:

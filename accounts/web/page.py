@@ -8,8 +8,9 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_http_methods
+from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.models import User
 from repositories.access import ANONYMOUS
@@ -28,6 +29,34 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 SignedInView = Callable[Concatenate[SignedInRequest, P], HttpResponseBase]
 
 
+def to_sign_in(request: HttpRequest) -> HttpResponse:
+    """To the sign-in page, and back from there to the page that the visitor sees."""
+    # Nobody can come back to an address that only takes forms.
+    back = request.get_full_path() if request.method in ("GET", "HEAD") else "/"
+    if not is_part(request):
+        return redirect_to_login(back, settings.LOGIN_URL)
+    # htmx follows a redirect by itself, and would put the sign-in page into a part of this one.
+    back = request.htmx.current_url_abs_path or back  # type: ignore[attr-defined]
+    target = redirect_to_login(back, settings.LOGIN_URL).url
+    return HttpResponseClientRedirect(target, headers={"Cache-Control": "no-store"})
+
+
+def has_ended(request: HttpRequest) -> bool:
+    """Whether a script asks for a part of a page whose session has ended meanwhile.
+
+    What strangers may see would else take the place of what somebody saw who had signed in.
+    """
+    if request.user.is_authenticated or not is_part(request):
+        return False
+    return settings.SESSION_COOKIE_NAME in request.COOKIES and request.session.is_empty()
+
+
+def is_part(request: HttpRequest) -> bool:
+    """Whether htmx asks, and not for the whole page to go back to."""
+    htmx = request.htmx  # type: ignore[attr-defined]
+    return bool(htmx) and not htmx.history_restore_request
+
+
 def page(*methods: str) -> Callable[[SignedInView[P]], View[P]]:
     """A view for people who have signed in, answering these methods; others sign in first.
 
@@ -40,9 +69,7 @@ def page(*methods: str) -> Callable[[SignedInView[P]], View[P]]:
         @functools.wraps(view)
         def answer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
-                # Nobody can come back to an address that only takes forms.
-                back = request.get_full_path() if request.method in ("GET", "HEAD") else "/"
-                return redirect_to_login(back, settings.LOGIN_URL)
+                return to_sign_in(request)
             try:
                 response = view(request, *args, **kwargs)  # type: ignore[arg-type]
             except ObjectDoesNotExist as error:
@@ -67,8 +94,8 @@ def public_page(*methods: str) -> Callable[[View[P]], View[P]]:
         @functools.wraps(view)
         def answer(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             is_readable = ANONYMOUS.is_unlimited or settings.ANONYMOUS_ACCESS != "none"
-            if not request.user.is_authenticated and not is_readable:
-                return redirect_to_login(request.get_full_path(), settings.LOGIN_URL)
+            if has_ended(request) or not (request.user.is_authenticated or is_readable):
+                return to_sign_in(request)
             try:
                 response = view(request, *args, **kwargs)
             except ObjectDoesNotExist as error:

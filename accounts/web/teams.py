@@ -1,20 +1,20 @@
-"""Teams: mine, one of them with its members, and what its owners may change."""
+"""Teams: mine, the members of one, and what its owners may change."""
 
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
 from accounts import teams
 from accounts.models import Membership, Team, User
-from accounts.permissions import require_role, visible_team
+from accounts.permissions import require_role, team_and_role
 from accounts.web.forms import MemberForm, RoleForm, TeamForm
 from accounts.web.page import SignedInRequest, page, telling_why_not
 from accounts.web.paging import page_of
 from accounts.web.principal import principal_of
-from repositories.access import team_role
 
 Role = Membership.Role
 
@@ -33,11 +33,15 @@ def team_list(request: SignedInRequest) -> HttpResponse:
     return render(request, "accounts/teams.html", {"page": page, "form": form})
 
 
-def team_context(request: SignedInRequest, name: str) -> dict[str, Any]:
-    """What every page of a team shows. Raises Team.DoesNotExist."""
+def team_context(
+    request: SignedInRequest, name: str, *, teams: QuerySet[Team] | None = None
+) -> dict[str, Any]:
+    """What every page of a team shows; the team as one of `teams`, with what they know of it.
+
+    Raises Team.DoesNotExist.
+    """
     principal = principal_of(request)
-    team = visible_team(principal, name)
-    role = team_role(principal=principal, team=name)
+    team, role = team_and_role(principal, name, teams=teams)
     return {
         "team": team,
         "role": role,
@@ -46,7 +50,7 @@ def team_context(request: SignedInRequest, name: str) -> dict[str, Any]:
 
 
 @page("GET", "POST")
-def team(request: SignedInRequest, name: str) -> HttpResponse:
+def members(request: SignedInRequest, name: str) -> HttpResponse:
     """The members; owners change them and add others."""
     context = team_context(request, name)
     form = MemberForm(request.POST or None)
@@ -59,11 +63,11 @@ def team(request: SignedInRequest, name: str) -> HttpResponse:
                 form.add_error("username", _("There is no user of that name."))
             else:
                 _set_role(request, name, user, form.cleaned_data["role"])
-                return redirect("team", name)
+                return redirect("members", name)
     found: Team = context["team"]
-    members = found.memberships.select_related("user").order_by("user__username")
-    context |= {"page": page_of(request, members), "form": form, "roles": Role.choices}
-    return render(request, "accounts/team.html", context)
+    rows = found.memberships.select_related("user").order_by("user__username")
+    context |= {"page": page_of(request, rows), "form": form, "roles": Role.choices}
+    return render(request, "accounts/members.html", context)
 
 
 def _set_role(request: SignedInRequest, team: str, user: User, role: Role) -> None:
@@ -81,7 +85,7 @@ def member_role(request: SignedInRequest, name: str, member: str) -> HttpRespons
     if form.is_valid():
         with telling_why_not(request):
             _set_role(request, name, membership.user, form.cleaned_data["role"])
-    return redirect("team", name)
+    return redirect("members", name)
 
 
 @page("POST")
@@ -92,7 +96,7 @@ def member_remove(request: SignedInRequest, name: str, member: str) -> HttpRespo
     with telling_why_not(request):
         teams.remove_member(principal=principal_of(request), team=name, user=user)
         messages.success(request, _("%(user)s is no member any more.") % {"user": user.username})
-    return redirect("team", name)
+    return redirect("members", name)
 
 
 def _member(team: str, name: str) -> Membership:

@@ -7,6 +7,7 @@ from accounts.web import (
     audit,
     invitations,
     profile,
+    proxy,
     robots,
     sign_in,
     teams,
@@ -36,7 +37,7 @@ urlpatterns = [
         r"^invitations/(?P<secret>[A-Za-z0-9_-]{16,64})$", invitations.invitation, name="invitation"
     ),
     path("teams", teams.team_list, name="teams"),
-    re_path(rf"{_TEAM}$", teams.team, name="team"),
+    re_path(rf"{_TEAM}/members$", teams.members, name="members"),
     re_path(
         rf"{_TEAM}/members/(?P<member>[a-z0-9._-]{{1,64}})/role$",
         teams.member_role,
@@ -89,6 +90,7 @@ urlpatterns = [
     re_path(rf"{_USER}/end-sessions$", users.user_end_sessions, name="manage-user-end-sessions"),
     path("manage/teams", administration.team_list, name="manage-teams"),
     path("manage/tokens", administration.token_list, name="manage-tokens"),
+    path("manage/proxy", proxy.doctor, name="manage-proxy"),
     path("manage/keys", administration.key_list, name="manage-keys"),
     path("manage/audit", audit.event_list, name="manage-audit"),
     path("manage/audit.jsonl", audit.export, name="manage-audit-export"),

@@ -46,13 +46,17 @@ def found(
     return Found(rows.get(name=name), principal, actions)
 
 
+def names_of(name: str) -> dict[str, str]:
+    """The two parts of a repository's name, for the way that leads there."""
+    team = team_of(name)
+    return {"team_name": team, "short_name": name.removeprefix(f"{team}/")}
+
+
 def context_of(request: HttpRequest, found: Found) -> dict[str, Any]:
     """What `repositories/base.html` needs."""
-    team, name = team_of(found.repository.name), found.repository.name
     return {
         "repository": found.repository,
-        "team_name": team,
-        "short_name": name.removeprefix(f"{team}/"),
+        **names_of(found.repository.name),
         "host": server_of(request).host,
         "may_delete": found.may_delete,
         "may_manage": found.may_manage,

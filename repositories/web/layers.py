@@ -26,6 +26,7 @@ from repositories.layers.process import Progress, State
 from repositories.layers.store import Listing, Row
 from repositories.oci.digests import Digest
 from repositories.storage.base import BlobMissing
+from repositories.web import header
 
 # Most layers are listed by then, and nobody sees a page about progress.
 _PATIENCE_SECONDS = 1.0
@@ -66,7 +67,7 @@ class Shown:
 def layer(request: HttpRequest, name: str, digest: str) -> HttpResponse:
     """The files that one layer adds, changes and deletes."""
     parsed = Digest.parse(digest)
-    context: dict[str, Any] = {"name": name, "digest": digest}
+    context: dict[str, Any] = {"name": name, "digest": digest, **header.names_of(name)}
     try:
         found = contents.layer(
             principal=principal_of(request),
@@ -91,7 +92,7 @@ def layer(request: HttpRequest, name: str, digest: str) -> HttpResponse:
 @public_page("GET")
 def files(request: HttpRequest, name: str, digest: str) -> HttpResponse:
     """The files that a container of the image would see."""
-    context: dict[str, Any] = {"name": name, "digest": digest}
+    context: dict[str, Any] = {"name": name, "digest": digest, **header.names_of(name)}
     try:
         image = contents.image(
             principal=principal_of(request), repository=name, digest=Digest.parse(digest)

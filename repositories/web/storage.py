@@ -18,7 +18,7 @@ from repositories.web.chart import chart_of
 from repositories.web.texts import text_of
 
 _MOST_TEAMS = 20
-_SPANS = (30, 90, 365)
+SPANS = (30, 90, 365)
 
 
 class Bar(NamedTuple):
@@ -34,7 +34,7 @@ class Bar(NamedTuple):
 def storage(request: HttpRequest) -> HttpResponse:
     """Of the whole registry for administrators, else of what one may see; of one team, if asked."""
     principal = principal_of(request)
-    team, days = text_of(request, "team"), _days(request)
+    team, days = text_of(request, "team"), days_of(request)
     found = usage.by_team(principal=principal)
     teams = list((found.filter(team__name=team) if team else found)[:_MOST_TEAMS])
     page = page_of(request, usage.by_repository(principal=principal, team=team))
@@ -52,7 +52,7 @@ def storage(request: HttpRequest) -> HttpResponse:
         "chart": chart_of(samples),
         "charted_team": charted,
         "days": days,
-        "spans": _SPANS,
+        "spans": SPANS,
         "measured_at": summary.measured_at(),
     }
     return render(request, "storage.html", context)
@@ -75,8 +75,9 @@ def of_repository(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "repositories/storage.html", context)
 
 
-def _days(request: HttpRequest) -> int:
-    return next((days for days in _SPANS if str(days) == request.GET.get("days")), 90)
+def days_of(request: HttpRequest) -> int:
+    """How many days a chart of the growth is to show."""
+    return next((days for days in SPANS if str(days) == request.GET.get("days")), 90)
 
 
 def _bar(name: str, row: RepositoryUsage | TeamUsage) -> Bar:

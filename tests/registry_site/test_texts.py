@@ -23,9 +23,10 @@ PAGES = [path for path in CODE if "web" in path.parts and path.name != "snippets
 # What is called the same in every language.
 NAMES = {
     *("Berth", "Docker", "Podman", "Docker Compose", "GitHub Actions", "GitLab CI", "Helm", "ORAS"),
-    *("Dockerfile", "UTC", "root"),
+    *("Dockerfile", "UTC", "root", "Host"),
 }
 WORD = re.compile(r"[A-Za-z]{2,}")
+ADDRESS = re.compile(r"(?:https?:/)?/\S+")
 
 # --- templates ------------------------------------------------------------------------------------
 
@@ -81,15 +82,19 @@ def untranslated(source: str) -> list[str]:
     parser.feed(TAG.sub("", rest))
     parser.close()
     plain = [" ".join(text.split()).strip(" ·.:/") for text in parser.texts]
-    return [text for text in plain if WORD.search(text) and text not in NAMES] + literals(rest)
+    return [text for text in plain if _says_something(text)] + literals(rest)
+
+
+def _says_something(text: str) -> bool:
+    return bool(WORD.search(text)) and text not in NAMES and not ADDRESS.fullmatch(text)
 
 
 def literals(source: str) -> list[str]:
     """What is written within tags other than `translate`, and shown."""
     tags = [tag for tag in TAG.findall(source) if not re.match(r"{%\s*trans(?:late)?\b", tag)]
     found = [match for tag in tags for match in LITERAL.finditer(tag) if not match["translated"]]
-    shown = [match["text"] for match in found if WORD.search(match["text"]) and _is_shown(match)]
-    return [text for text in shown if text[1:-1] not in NAMES]
+    shown = [match["text"] for match in found if _is_shown(match)]
+    return [text for text in shown if _says_something(text[1:-1])]
 
 
 def _is_shown(match: re.Match[str]) -> bool:

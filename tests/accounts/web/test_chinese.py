@@ -52,7 +52,8 @@ WORDS = {
     ),
     *("payments", "github", "build", "guest", "reader", "writer", "maintainer", "owner", "admin"),
     *("stranger", "ci", "robot", "api", "Django", "somebody"),
-    *("Dockerfile", "Markdown", "SBOM", "Skopeo", "KiB", "Blob"),
+    *("Dockerfile", "Markdown", "SBOM", "Skopeo", "KiB", "MiB", "Blob"),
+    *("Caddy", "Traefik", "Host", "Via", "Forwarded", "http", "nginx"),
 }
 
 
@@ -135,7 +136,7 @@ def test_no_english_is_left_on_what_allauth_shows(world: World, name: str) -> No
         ("teams", {"name": "reader"}),
         ("robots", {"name": "ci"}),
         ("robots", {"name": "Not a name"}),
-        ("team", {"username": "nobody-here", "role": "99"}),
+        ("members", {"username": "nobody-here", "role": "99"}),
         ("trust-rules", {"name": "x", "issuer": "http://x", "claims": "a"}),
         ("manage-user-create", {"username": "reader", "email": "nonsense"}),
         ("repository-settings", {"visibility": "secret"}),

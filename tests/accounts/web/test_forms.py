@@ -123,8 +123,8 @@ def test_a_team_with_repositories_says_why_it_stays(world: World) -> None:
         ("/settings/tokens/new", {"name": "", "scopes": "typed-by-hand/*:pull"}, "name"),
         ("/settings/tokens/new", {"name": "typed-by-hand", "expires": "9999"}, "expires"),
         ("/teams", {"name": "Typed-By-Hand"}, "name"),
-        ("/teams/payments", {"username": "typed-by-hand", "role": "10"}, "username"),
-        ("/teams/payments", {"username": "typed-by-hand", "role": "99"}, "role"),
+        ("/teams/payments/members", {"username": "typed-by-hand", "role": "10"}, "username"),
+        ("/teams/payments/members", {"username": "typed-by-hand", "role": "99"}, "role"),
         ("/teams/payments/robots", {"name": "Typed-By-Hand"}, "name"),
         ("/teams/payments/trust-rules", {"issuer": "http://typed-by-hand"}, "issuer"),
         ("/teams/payments/trust-rules", {"claims": "typed-by-hand"}, "claims"),
@@ -168,7 +168,7 @@ def test_text_stays_text_wherever_it_is_shown(world: World) -> None:
     owner.post("/settings/tokens/new", {"name": XSS, "scopes": "", "expires": ""})
     owner.post("/sign-in", {"username": XSS, "password": XSS})
     pages = [
-        *[(owner, f"/teams/payments{part}") for part in ("", "/robots", "/trust-rules")],
+        *[(owner, f"/teams/payments{part}") for part in ("/members", "/robots", "/trust-rules")],
         (owner, f"/teams/payments/robots/{world.robot.pk}"),
         (owner, "/settings/tokens"),
         *[(admin, f"/manage/{part}") for part in ("users", "users/guest", "tokens", "audit")],

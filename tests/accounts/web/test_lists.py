@@ -63,7 +63,7 @@ def crowd(world: World) -> World:
         ("owner", "/settings/tokens"),
         ("owner", "/settings/sessions"),
         ("owner", "/teams"),
-        ("owner", "/teams/payments"),
+        ("owner", "/teams/payments/members"),
         ("owner", "/teams/payments/invitations"),
         ("owner", "/teams/payments/robots"),
         ("owner", "/teams/payments/robots/{robot}"),
@@ -75,6 +75,7 @@ def crowd(world: World) -> World:
         ("admin", "/manage/tokens"),
         ("admin", "/manage/audit"),
         ("admin", "/manage/keys"),
+        ("admin", "/manage/proxy"),
         ("admin", "/"),
     ],
 )
@@ -92,7 +93,7 @@ def test_a_list_takes_few_queries_however_long(
     [
         ("owner", "/settings/tokens", [f"personal{n}" for n in range(MANY)]),
         ("owner", "/teams", [f"team{n:03}" for n in range(MANY)]),
-        ("owner", "/teams/payments", [f"user{n:03}" for n in range(MANY)]),
+        ("owner", "/teams/payments/members", [f"user{n:03}" for n in range(MANY)]),
         ("owner", "/teams/payments/robots", [f"robot-{n:03}" for n in range(MANY)]),
         ("owner", "/teams/payments/trust-rules", [f"rule{n:03}" for n in range(MANY)]),
         ("owner", "/repositories/payments/api/-/settings", [f"user{n:03}" for n in range(MANY)]),

@@ -1,0 +1,39 @@
+"""A team's first page: its repositories, and what they take of the storage."""
+
+from django.http import HttpResponse
+from django.shortcuts import render
+
+from accounts.models import Team
+from accounts.web.page import SignedInRequest, page
+from accounts.web.server import server_of
+from accounts.web.teams import team_context
+from repositories import overview, summary, usage
+from repositories.web import home, storage
+from repositories.web.chart import chart_of
+
+
+@page("GET")
+def team(request: SignedInRequest, name: str) -> HttpResponse:
+    """What the team has, for its members and administrators."""
+    context = team_context(request, name, teams=Team.objects.select_related("usage"))
+    found: Team = context["team"]
+    sort, days = home.sort_of(request), storage.days_of(request)
+    page = home.page_of_repositories(request, overview.of_team(team=found), sort)
+    context |= {
+        "page": page,
+        "is_empty": not page.rows and page.is_first,
+        "sort": sort,
+        "orders": home.orders(request),
+        "host": server_of(request).host,
+        "usage": getattr(found, "usage", None),
+        "measured_at": summary.measured_at(),
+    }
+    if page.is_first:
+        samples = usage.samples_of(team=found, days=days)
+        context |= {
+            "last": samples[-1] if samples else None,
+            "chart": chart_of(samples),
+            "days": days,
+            "spans": storage.SPANS,
+        }
+    return render(request, "repositories/team.html", context)
