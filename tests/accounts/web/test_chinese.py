@@ -233,6 +233,12 @@ def test_the_cookie_comes_before_the_browser(db: None) -> None:
     assert language_of(client, Accept_Language="zh-CN") == "zh-hans"
 
 
+@pytest.mark.parametrize("asked", ["en", "zh-CN"])
+def test_each_language_is_named_in_itself(db: None, asked: str) -> None:
+    page = Client().get("/sign-in", headers={"Accept-Language": asked}).content.decode()
+    assert re.findall(r'lang="[a-z-]+"[^>]*>([^<]+)</button>', page) == ["English", "简体中文"]
+
+
 def test_the_thread_does_not_keep_the_readers_language(db: None) -> None:
     """The same threads answer /v2/, and write logs."""
     Client().get("/sign-in", headers=CHINESE)
