@@ -4,26 +4,20 @@ A principal is whoever a request speaks for. What is not allowed to be seen look
 does not exist (invariant I3).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
 
 from accounts.models import AccessToken, Membership, Team, User
-from repositories import database
 from repositories.models import Repository, RepositoryGrant
 from repositories.oci.errors import Denied, NameUnknown, Unauthorized
 from repositories.oci.names import is_repository, team_of
 from repositories.oci.scopes import TokenScope, parse_token_scopes
-
-_REPOSITORY_ID = "SELECT id FROM repositories_repository WHERE name = %s"
-_NEW_REPOSITORY = """
-INSERT INTO repositories_repository (name, team_id, visibility, created_at)
-SELECT %s, id, %s, %s FROM accounts_team WHERE name = %s
-ON CONFLICT (name) DO NOTHING RETURNING id
-"""
 
 
 class Action(StrEnum):
@@ -121,39 +115,74 @@ def principal_of_token(token: AccessToken, *, address: str = "") -> Principal:
     )
 
 
+class _Standing(NamedTuple):
+    """What the database says of a repository (None where it is not) and of a principal there."""
+
+    visibility: str | None
+    granted: int | None  # the role in the repository alone
+    role: int | None  # the role in its team
+
+
 def allowed(*, principal: Principal, name: str) -> Actions:
     """What `principal` may do to the repository `name`, which need not exist."""
+    return _allowed(principal, name, partial(_standing, principal, name))
+
+
+def readable(
+    *,
+    principal: Principal,
+    names: Collection[str],
+    repositories: QuerySet[Repository] | None = None,
+) -> Mapping[str, tuple[Repository, Actions]]:
+    """Those of the named repositories that `principal` may pull from, and what else they may do
+    there; one query.
+
+    The rows are some of `repositories`, if they are given: with what they know of each.
+    """
+    rows = Repository.objects.all() if repositories is None else repositories
+    user_id = principal.user_id or 0  # nobody's, so that robots and guests have no role
+    grants = RepositoryGrant.objects.filter(repository=OuterRef("pk"), user_id=user_id)
+    members = Membership.objects.filter(team=OuterRef("team"), user_id=user_id)
+    found = {}
+    for row in rows.filter(name__in=names).annotate(
+        granted=Subquery(grants.values("role")), role=Subquery(members.values("role"))
+    ):
+        standing = partial(_Standing, row.visibility, row.granted, row.role)
+        actions = _allowed(principal, row.name, standing)
+        if Action.PULL in actions:
+            found[row.name] = (row, actions)
+    return found
+
+
+def _allowed(principal: Principal, name: str, standing: Callable[[], _Standing]) -> Actions:
     if principal.is_unlimited:
         return EVERYTHING
     if principal.grants is not None:
         return principal.grants.get(name, NOTHING)
-    actions = _by_owner(principal, name)
+    actions = EVERYTHING if principal.is_admin else _by_owner(principal, name, standing())
     if principal.scopes is None:
         return actions
     limits = (scope.actions for scope in principal.scopes if scope.matches(name))
     return actions & {Action(action) for actions in limits for action in actions}
 
 
-def _by_owner(principal: Principal, name: str) -> Actions:
-    if principal.is_admin:
-        return EVERYTHING
-    visibility, role = _in_repository(principal, name)
+def _by_owner(principal: Principal, name: str, standing: _Standing) -> Actions:
     if principal.is_anonymous:
-        return _anonymous(visibility)
-    granted = _ROLES[role] if role else NOTHING
-    return _in_team(principal, team_of(name)) | granted | _seen(visibility)
+        return _anonymous(standing.visibility)
+    if team_of(name) in (principal.name if principal.user_id else None, principal.team or None):
+        return EVERYTHING
+    roles = (role for role in (standing.granted, standing.role) if role)
+    return _seen(standing.visibility).union(*(_ROLES[role] for role in roles))
 
 
-def _in_repository(principal: Principal, name: str) -> tuple[str | None, int | None]:
-    """The repository's visibility, and the role that the principal has in it beside the team's.
-
-    One query whether or not the repository exists, which the time must not tell.
-    """
-    user_id = principal.user_id or 0  # nobody's, so that robots and guests have none
+def _standing(principal: Principal, name: str) -> _Standing:
+    """The same look-ups whether or not the repository exists, which the time must not tell."""
+    user_id = principal.user_id or 0
     grants = RepositoryGrant.objects.filter(repository=OuterRef("pk"), user_id=user_id)
     found = Repository.objects.filter(name=name)
     row = found.values_list("visibility", Subquery(grants.values("role"))).first()
-    return row or (None, None)
+    visibility, granted = row or (None, None)
+    return _Standing(visibility, granted, team_role(principal=principal, team=team_of(name)))
 
 
 def _anonymous(visibility: str | None) -> Actions:
@@ -167,13 +196,6 @@ def _anonymous(visibility: str | None) -> Actions:
 
 def _seen(visibility: str | None) -> Actions:
     return PULL if visibility in ("internal", "public") else NOTHING
-
-
-def _in_team(principal: Principal, team: str) -> Actions:
-    if team in (principal.name if principal.user_id else None, principal.team or None):
-        return EVERYTHING
-    role = team_role(principal=principal, team=team)
-    return _ROLES[role] if role else NOTHING
 
 
 def team_role(*, principal: Principal, team: str) -> Role | None:
@@ -372,22 +394,3 @@ def _as_it_is_now(principal: Principal) -> Principal:
         return ANONYMOUS
     user = User.objects.filter(pk=principal.user_id, is_active=True).first()
     return principal_of(user) if user else ANONYMOUS
-
-
-def repository_for_push(*, principal: Principal, name: str) -> int:
-    """The id of the repository, made with its team on the first push to it.
-
-    The caller has made sure of `Action.PUSH`.
-    """
-    # What nobody in particular made, everybody could reach already.
-    visibility = (
-        Repository.Visibility.PUBLIC if principal.is_anonymous else Repository.Visibility.PRIVATE
-    )
-    team = team_of(name)
-    values = [name, visibility.value, database.now(), team]
-    while True:
-        rows = database.fetch(_REPOSITORY_ID, [name]) or database.fetch(_NEW_REPOSITORY, values)
-        if rows:
-            return int(rows[0][0])
-        # Its team is new, too; or another request has just made it.
-        Team.objects.get_or_create(name=team)

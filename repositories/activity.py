@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 
 from repositories.access import Principal, ids_if_few, visible_to
@@ -198,11 +198,14 @@ def _newest(
     rows = _behind(rows, time, source, start)
     if scope.visible is None:
         return list(rows.values_list("pk", flat=True)[:limit]), None
-    window = rows.values("pk")[:WINDOW]
-    seen = rows.filter(pk__in=window, repository__in=scope.visible)
+    # Row by row: an `IN` would gather all that are visible first.
+    seen = rows.filter(Exists(scope.visible.filter(pk=OuterRef("repository"))))
     last = rows.values_list(time, "pk")[WINDOW - 1 : WINDOW].first()
-    horizon = _Position(last[0], source, last[1]) if last else None
-    return seen.values("pk")[:limit], horizon
+    if last is None:
+        return seen.values("pk")[:limit], None
+    at, pk = last
+    seen = seen.filter(**{f"{time}__gte": at}).exclude(**{time: at, "pk__lt": pk})
+    return seen.values("pk")[:limit], _Position(at, source, pk)
 
 
 def _behind(rows: QuerySet[Any], time: str, source: int, start: _Position | None) -> QuerySet[Any]:

@@ -10,11 +10,11 @@ from repositories.access import (
     Principal,
     allowed,
     name_unknown,
-    repository_for_push,
     require_source,
 )
 from repositories.audit import record
 from repositories.database import fetch, insert, lock_digest, now, once_more_on_conflict
+from repositories.first_push import repository_for_push
 from repositories.memory import forget_on_commit, remembered
 from repositories.models import BlobLink, Repository
 from repositories.oci.digests import Digest
@@ -33,7 +33,7 @@ WHERE repository.name = %s AND blob.digest = %s
 # Where a blob may be mounted from. With no source named, a few candidates are enough: each costs a
 # look at its permissions.
 _SOURCES = """
-SELECT link.blob_id, repository.name
+SELECT link.blob_id, blob.size, repository.name
 FROM repositories_blob AS blob
 JOIN repositories_bloblink AS link ON link.blob_id = blob.id
 JOIN repositories_repository AS repository ON repository.id = link.repository_id
@@ -89,7 +89,7 @@ def publish(*, repository_id: int, digest: Digest, writer: UploadWriter) -> bool
         writer.publish(digest)
     else:
         storage().confirm(digest)
-    link(repository_id=repository_id, blob_id=rows[0][0])
+    link(repository_id=repository_id, blob_id=rows[0][0], size=writer.size)
     return is_new
 
 
@@ -100,11 +100,12 @@ def _stored_size(digest: Digest) -> int:
         return -1
 
 
-def link(*, repository_id: int, blob_id: int) -> None:
-    """Let the repository serve the blob; nothing happens when it may already."""
+def link(*, repository_id: int, blob_id: int, size: int) -> None:
+    """Let the repository serve the blob of `size` bytes; nothing happens when it may already."""
+    row = {"repository_id": repository_id, "blob_id": blob_id, "size": size, "created_at": now()}
     insert(
         "repositories_bloblink",
-        [{"repository_id": repository_id, "blob_id": blob_id, "created_at": now()}],
+        [row],
         otherwise="ON CONFLICT (repository_id, blob_id) DO NOTHING",
     )
 
@@ -122,10 +123,10 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
     # No lock: the new link's foreign key does not let the blob go (see `once_more_on_conflict`).
     with transaction.atomic():
         values = [str(digest), source] if source else [str(digest)]
-        for blob_id, name in fetch(_NAMED_SOURCE if source else _ANY_SOURCE, values):
+        for blob_id, size, name in fetch(_NAMED_SOURCE if source else _ANY_SOURCE, values):
             if principal.is_unlimited or Action.PULL in allowed(principal=principal, name=name):
                 target = repository_for_push(principal=principal, name=repository)
-                link(repository_id=target, blob_id=blob_id)
+                link(repository_id=target, blob_id=blob_id, size=size)
                 return True
     return False
 

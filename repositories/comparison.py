@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from repositories.images import Description, Image, Layer, describe
-from repositories.models import Repository
+from repositories.images import Found, Image, Layer, find, measured, platform_of
+from repositories.manifest_trees import Target, Trees
 from repositories.oci.errors import ManifestUnknown
 from repositories.oci.image import ImageConfig, Pairs
 
@@ -51,17 +51,25 @@ class Comparison:
 
 def compare(
     *,
-    before: tuple[Repository, str],
-    after: tuple[Repository, str],
+    before: Target,
+    after: Target,
     platform: str = "",
 ) -> Comparison:
     """Compare two images, each by its repository and a tag or digest.
 
     Both for the same platform: the one that is asked for, or else the one that the first is for, if
     the second has it. The caller was allowed to read both repositories. Raises ManifestUnknown.
+    Seven queries at most.
     """
-    first = _image(describe(repository=before[0], reference=before[1], platform=platform), before)
-    second = _image(_alike(after, platform, str(first.platform)), after)
+    trees = Trees(before, after)
+    one = find(trees=trees, target=before, platform=platform)
+    _require_image(one, before)
+    other = _alike(trees, after, platform, str(platform_of(one)))
+    _require_image(other, after)
+    return _compared(*measured(one, other))
+
+
+def _compared(first: Image, second: Image) -> Comparison:
     shared = {layer.digest for layer in first.layers} & {layer.digest for layer in second.layers}
     one, other = first.config, second.config
     return Comparison(
@@ -81,22 +89,20 @@ def compare(
     )
 
 
-def _alike(target: tuple[Repository, str], platform: str, alike: str) -> Description:
-    repository, reference = target
+def _alike(trees: Trees, target: Target, platform: str, alike: str) -> Found:
     if not platform and alike:
         try:
-            return describe(repository=repository, reference=reference, platform=alike)
+            return find(trees=trees, target=target, platform=alike)
         except ManifestUnknown:
             pass  # not for that platform, or not at all: which of the two shows below
-    return describe(repository=repository, reference=reference, platform=platform)
+    return find(trees=trees, target=target, platform=platform)
 
 
-def _image(description: Description, target: tuple[Repository, str]) -> Image:
-    if description.image is None:
+def _require_image(found: Found, target: Target) -> None:
+    if not found.is_image:
         raise ManifestUnknown(
             "there is no image behind this reference", detail={"reference": target[1]}
         )
-    return description.image
 
 
 def _pairs(config: ImageConfig | None, name: str) -> Mapping[str, str]:

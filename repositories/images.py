@@ -4,12 +4,13 @@ Everything here is for a repository that the caller was allowed to read.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from repositories import configs
-from repositories.manifest_facts import ManifestFacts, facts_of, read, sized
+from repositories.manifest_facts import ManifestFacts, facts_of, read
+from repositories.manifest_trees import MAX_DEPTH, Target, Trees, unknown
 from repositories.models import Manifest, Repository
 from repositories.oci import json_strict
 from repositories.oci.artifacts import (
@@ -25,11 +26,11 @@ from repositories.oci.image import HistoryRow, ImageConfig
 from repositories.oci.manifests import Descriptor, ParsedManifest
 from repositories.oci.platforms import Platform
 from repositories.oci.texts import cut
-from repositories.sizes import blobs_of
+from repositories.sizes import Blobs, blobs_of
 
 DEFAULT_PLATFORM = "linux/amd64"
 # How many indexes are followed, one within the other, to come to an image.
-MAX_INDEXES = 3
+MAX_INDEXES = MAX_DEPTH + 1
 MAX_PRETTY_BYTES = 256 * 1024
 MAX_SHOWN_CHARACTERS = 1024 * 1024
 
@@ -106,32 +107,96 @@ class RawManifest(NamedTuple):
     text: str
 
 
+class _Read(NamedTuple):
+    row: Manifest
+    parsed: ParsedManifest | str
+    size: int
+
+    @property
+    def facts(self) -> ManifestFacts:
+        return facts_of(self.row, self.parsed, size=self.size)
+
+
+class Found(NamedTuple):
+    """What a target names, and the image that was chosen there, each with what its payload says.
+
+    `entries` are those of an index, `chosen` the number of one. Neither is measured yet.
+    """
+
+    root: _Read
+    entries: Sequence[Descriptor]
+    rows: Sequence[Manifest | None]
+    chosen: int | None
+    image: _Read | None
+
+    @property
+    def is_image(self) -> bool:
+        """Whether there is an image, whose manifest can be explained."""
+        return self.image is not None and isinstance(self.image.parsed, ParsedManifest)
+
+
 def describe(*, repository: Repository, reference: str, platform: str = "") -> Description:
     """What a tag or a digest names, and the image for `platform` (`os/architecture[/variant]`).
 
     Without a platform that is linux/amd64, or the first that is here. Raises ManifestUnknown, also
-    for a platform that an index lacks.
+    for a platform that an index lacks. Six queries at most.
     """
-    row = _row(repository, reference)
-    parsed = read(row.payload, row.media_type)
-    root = facts_of(row, parsed, size=len(row.payload))
-    entries: tuple[Entry, ...] = ()
+    target = (repository, reference)
+    found = find(trees=Trees(target), target=target, platform=platform)
+    rows = [row for row in found.rows if row is not None]
+    images = [found.image.row] if found.image else []
+    blobs = blobs_of({row.pk for row in (*rows, *images)})
+    entries = _entries(found, _sizes(rows, blobs))
+    return Description(found.root.facts, entries, _image(found.image, blobs))
+
+
+def find(*, trees: Trees, target: Target, platform: str) -> Found:
+    """What one of the targets of `trees` names, and the image for the platform, not yet measured.
+
+    Raises ManifestUnknown.
+    """
+    repository, reference = target
+    root = read_one = _read(trees, trees.root(target))
+    found = Found(root, (), (), None, None)
     for depth in range(MAX_INDEXES):
+        parsed = read_one.parsed
         if not (isinstance(parsed, ParsedManifest) and parsed.is_index):
-            return Description(root, entries, _image(row, parsed))
-        listed = _entries(repository, parsed.manifests, platform)
-        entries = entries if depth else listed
-        chosen = next((entry.digest for entry in listed if entry.is_chosen), "")
-        if not chosen:
+            return found._replace(image=read_one)
+        rows = [trees.listed(repository, str(entry.digest)) for entry in parsed.manifests]
+        chosen = _choose(parsed.manifests, rows, platform)
+        if depth == 0:
+            found = Found(root, parsed.manifests, rows, chosen, None)
+        row = rows[chosen] if chosen is not None else None
+        if row is None or depth + 1 == MAX_INDEXES:
             break
-        row = _row(repository, chosen)
-        parsed = read(row.payload, row.media_type)
+        read_one = _read(trees, row)
     if platform:
         raise ManifestUnknown(
             f"there is no image for the platform {platform[:100]!r} here",
             detail={"reference": reference, "platform": platform[:100]},
         )
-    return Description(root, entries, None)
+    return found
+
+
+def _read(trees: Trees, row: Manifest) -> _Read:
+    payload = trees.payload(row)
+    return _Read(row, read(payload, row.media_type), len(payload))
+
+
+def measured(*found: Found) -> list[Image]:
+    """The images that were found, with their sizes; two queries for all of them."""
+    blobs = blobs_of({one.image.row.pk for one in found if one.image})
+    images = (_image(one.image, blobs) for one in found)
+    return [image for image in images if image is not None]
+
+
+def platform_of(found: Found) -> Platform:
+    """What the image that was found is for, as its config says, which the repository links."""
+    parsed = found.image.parsed if found.image else ""
+    if not isinstance(parsed, ParsedManifest) or parsed.config is None:
+        return Platform()
+    config, _ = _config(parsed, {str(parsed.config.digest)})
+    return config.platform if config else Platform()
 
 
 def resolve(*, repository: Repository, reference: str) -> Digest:
@@ -142,56 +207,37 @@ def resolve(*, repository: Repository, reference: str) -> Digest:
     try:
         return Digest.parse(reference)
     except DigestInvalid as error:
-        raise _unknown(reference) from error
-
-
-def _unknown(reference: str) -> ManifestUnknown:
-    return ManifestUnknown("this repository has no such manifest", detail={"reference": reference})
+        raise unknown(reference) from error
 
 
 def _row(repository: Repository, reference: str) -> Manifest:
     names = {"digest": reference} if is_digest(reference) else {"tags__name": reference}
     row = repository.manifests.filter(**names).defer("referrer").first()
     if row is None:
-        raise _unknown(reference)
+        raise unknown(reference)
     return row
 
 
-def _entries(
-    repository: Repository, descriptors: Sequence[Descriptor], wanted: str
-) -> tuple[Entry, ...]:
-    digests = {str(descriptor.digest) for descriptor in descriptors}
-    rows = sized(repository.manifests.filter(digest__in=digests))
-    sizes = _sizes(rows)
-    platforms = [Platform.of(descriptor.platform) for descriptor in descriptors]
-    attests = [_attested(descriptor) for descriptor in descriptors]
-    candidates = [
-        number
-        for number, descriptor in enumerate(descriptors)
-        if str(descriptor.digest) in sizes and not attests[number]
-    ]
-    chosen = _choose(candidates, platforms, wanted)
+def _entries(found: Found, sizes: Mapping[str, int | None]) -> tuple[Entry, ...]:
     return tuple(
         Entry(
-            digest=str(descriptor.digest),
-            media_type=descriptor.media_type,
-            platform=platforms[number],
-            size=sizes.get(str(descriptor.digest)),
-            is_here=str(descriptor.digest) in sizes,
-            attests=attests[number],
-            is_chosen=number == chosen,
+            digest=str(entry.digest),
+            media_type=entry.media_type,
+            platform=Platform.of(entry.platform),
+            size=sizes.get(str(entry.digest)),
+            is_here=row is not None,
+            attests=_attested(entry),
+            is_chosen=number == found.chosen,
         )
-        for number, descriptor in enumerate(descriptors)
+        for number, (entry, row) in enumerate(zip(found.entries, found.rows, strict=True))
     )
 
 
-def _sizes(rows: Iterable[Manifest]) -> Mapping[str, int | None]:
+def _sizes(rows: Iterable[Manifest], blobs: Blobs) -> Mapping[str, int | None]:
     """For each manifest the bytes of all that it is made of; None if that was too much to read."""
-    found = {row.pk: row for row in rows}
-    blobs = blobs_of(found)
     sizes: dict[str, int | None] = {}
-    for pk, row in found.items():
-        distinct = {use.blob_id: use.size for use in blobs.of.get(pk, ())}
+    for row in rows:
+        distinct = {use.blob_id: use.size for use in blobs.of.get(row.pk, ())}
         payload: int = row.size  # type: ignore[attr-defined]
         sizes[row.digest] = payload + sum(distinct.values()) if not blobs.is_partial else None
     return sizes
@@ -203,9 +249,17 @@ def _attested(descriptor: Descriptor) -> str:
     return descriptor.annotations.get(REFERENCE_DIGEST, "")[:200] or "unknown"
 
 
-def _choose(candidates: Sequence[int], platforms: Sequence[Platform], wanted: str) -> int | None:
+def _choose(
+    entries: Sequence[Descriptor], rows: Sequence[Manifest | None], wanted: str
+) -> int | None:
     """Which entry is meant: the exact platform before one that is like it."""
     text = wanted or DEFAULT_PLATFORM
+    platforms = [Platform.of(entry.platform) for entry in entries]
+    candidates = [
+        number
+        for number, entry in enumerate(entries)
+        if rows[number] is not None and not _attested(entry)
+    ]
     exact = [number for number in candidates if str(platforms[number]) == text]
     alike = [number for number in candidates if platforms[number].matches(text)]
     if exact or alike:
@@ -216,37 +270,43 @@ def _choose(candidates: Sequence[int], platforms: Sequence[Platform], wanted: st
     return found[0] if found else None
 
 
-def _image(row: Manifest, parsed: ParsedManifest | str) -> Image | None:
-    if not isinstance(parsed, ParsedManifest):
+def _image(found: _Read | None, blobs: Blobs) -> Image | None:
+    if found is None or not isinstance(found.parsed, ParsedManifest):
         return None
-    uses = blobs_of([row.pk]).of.get(row.pk, ())
-    size = len(row.payload) + sum({use.blob_id: use.size for use in uses}.values())
+    parsed = found.parsed
+    uses = blobs.of.get(found.row.pk, ())
+    size = found.size + sum({use.blob_id: use.size for use in uses}.values())
     here = {use.digest for use in uses}
     config, problem = _config(parsed, here)
     history = config.history_of(len(parsed.layers)) if config else ()
-    instructions = {step.layer: step.instruction for step in history if step.layer is not None}
     return Image(
-        manifest=facts_of(row, parsed, size=len(row.payload)),
+        manifest=found.facts,
         platform=config.platform if config else Platform(),
         size=size,
         config_digest=str(parsed.config.digest) if parsed.config else "",
         config=config,
         config_problem=problem,
-        layers=tuple(
-            Layer(
-                position=position,
-                digest=str(layer.digest),
-                media_type=layer.media_type,
-                size=layer.size,
-                share=layer.size / size if str(layer.digest) in here else 0.0,
-                instruction=instructions.get(position, ""),
-                title=cut(layer.annotations.get(TITLE, "")),
-                is_here=str(layer.digest) in here,
-            )
-            for position, layer in enumerate(parsed.layers)
-        ),
+        layers=tuple(_layers(parsed, here, size, history)),
         history=history,
     )
+
+
+def _layers(
+    parsed: ParsedManifest, here: set[str], size: int, history: Iterable[HistoryRow]
+) -> Iterator[Layer]:
+    instructions = {step.layer: step.instruction for step in history if step.layer is not None}
+    for position, layer in enumerate(parsed.layers):
+        digest = str(layer.digest)
+        yield Layer(
+            position=position,
+            digest=digest,
+            media_type=layer.media_type,
+            size=layer.size,
+            share=layer.size / size if digest in here else 0.0,
+            instruction=instructions.get(position, ""),
+            title=cut(layer.annotations.get(TITLE, "")),
+            is_here=digest in here,
+        )
 
 
 def _config(parsed: ParsedManifest, here: set[str]) -> tuple[ImageConfig | None, str]:

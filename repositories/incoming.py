@@ -7,7 +7,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from repositories import uploads
@@ -22,7 +22,8 @@ def listing(*, principal: Principal, repository: str = "") -> QuerySet[Upload]:
     """The uploads into repositories that `principal` may push to, those started last first."""
     found = Upload.objects.select_related("repository")
     if not principal.is_unlimited:
-        found = found.filter(repository__in=pushable_by(principal))
+        # Row by row: few uploads are in flight, and an `IN` would gather all repositories first.
+        found = found.filter(Exists(pushable_by(principal).filter(pk=OuterRef("repository"))))
     if repository:
         found = found.filter(repository__name=repository)
     return found.order_by("-started_at", "-pk")

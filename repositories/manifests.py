@@ -8,9 +8,10 @@ from typing import NamedTuple
 from django.db import transaction
 
 from repositories import tags
-from repositories.access import Principal, name_unknown, repository_for_push
+from repositories.access import Principal, name_unknown
 from repositories.audit import record
 from repositories.database import execute, fetch, insert, now, once_more_on_conflict, placeholders
+from repositories.first_push import repository_for_push
 from repositories.memory import forget_on_commit, remembered
 from repositories.models import Manifest, ManifestBlob, Repository
 from repositories.models.manifest import MAX_MEDIA_TYPE_LENGTH

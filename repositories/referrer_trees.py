@@ -8,8 +8,10 @@ Schema").
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
+from django.db.models import Exists, F, OuterRef
+
 from repositories.manifest_facts import ManifestFacts, facts_of, listed, read
-from repositories.models import Manifest, Repository, Tag
+from repositories.models import Manifest, Repository
 from repositories.oci.digests import Digest
 
 MAX_DEPTH = 5
@@ -38,7 +40,7 @@ class ReferrerTree:
 
 
 def tree(*, repository: Repository, subject: Digest) -> ReferrerTree:
-    """What refers to `subject` in `repository`, and to that in turn; at most nine queries.
+    """What refers to `subject` in `repository`, and to that in turn; at most seven queries.
 
     The subject need not be here. The answer has at most MAX_NODES of MAX_DEPTH levels, the next
     ones first.
@@ -47,7 +49,8 @@ def tree(*, repository: Repository, subject: Digest) -> ReferrerTree:
     nodes: dict[str, Node] = {}
     level, has_more = [root], False
     for depth in range(1, MAX_DEPTH + 1):
-        found = _referrers(repository, level, MAX_NODES + 1 - len(nodes))
+        rows = _referrers(repository, level, depth, MAX_NODES + 1 - len(nodes))
+        found = [_node(row, row.subject) for row in rows]
         if depth == 1:
             found += _tagged(repository, subject)
         new = {node.manifest.digest: node for node in reversed(found)}
@@ -59,7 +62,8 @@ def tree(*, repository: Repository, subject: Digest) -> ReferrerTree:
         if not level:
             break
     else:
-        has_more = has_more or repository.manifests.filter(subject__in=level).exists()
+        goes_on = {row.digest for row in rows if row.goes_on}  # type: ignore[attr-defined]
+        has_more = has_more or not goes_on.isdisjoint(level)
     return ReferrerTree(tuple(_in_order(nodes.values(), root)), has_more)
 
 
@@ -75,10 +79,16 @@ def _in_order(nodes: Collection[Node], root: str) -> Iterator[Node]:
         waiting += children.get(node.manifest.digest, [])[::-1]
 
 
-def _referrers(repository: Repository, subjects: Collection[str], limit: int) -> list[Node]:
+def _referrers(
+    repository: Repository, subjects: Collection[str], depth: int, limit: int
+) -> list[Manifest]:
+    """What refers to the subjects; of the last level with `goes_on`: that has referrers, too."""
     # The second condition is that of the index.
     rows = repository.manifests.filter(subject__in=subjects).exclude(subject="")
-    return [_node(row, row.subject) for row in listed(rows).order_by("subject", "digest")[:limit]]
+    if depth == MAX_DEPTH:
+        further = Manifest.objects.filter(repository=repository, subject=OuterRef("digest"))
+        rows = rows.annotate(goes_on=Exists(further.exclude(subject="")))
+    return list(listed(rows).order_by("subject", "digest")[:limit])
 
 
 def _node(row: Manifest, parent: str, tag: str = "") -> Node:
@@ -90,12 +100,9 @@ def _tagged(repository: Repository, subject: Digest) -> list[Node]:
     """What the tags that are named after the subject hold, or list."""
     name = f"{subject.algorithm[:_MAX_ALGORITHM]}-{subject.hex[:_MAX_HEX]}"
     names = [name, *(name + ending for ending in _COSIGN)]
-    tags = dict(
-        Tag.objects.filter(repository=repository, name__in=names).values_list("manifest", "name")
-    )
-    if not tags:
-        return []
-    rows = {tags[row.pk]: row for row in listed(Manifest.objects.filter(pk__in=tags))}
+    tagged = Manifest.objects.filter(tags__repository=repository, tags__name__in=names)
+    found = listed(tagged.annotate(tag=F("tags__name")))
+    rows: dict[str, Manifest] = {row.tag: row for row in found}  # type: ignore[attr-defined]
     nodes = [_node(row, str(subject), tag) for tag, row in rows.items() if tag != name]
     return nodes + (_listed_by(repository, rows[name], str(subject)) if name in rows else [])
 

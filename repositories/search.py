@@ -5,6 +5,7 @@ contains the text somewhere, which takes a look at every name.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -95,11 +96,10 @@ def _digests(scope: _Scope, text: str) -> list[FoundDigest]:
     match = _DIGEST.fullmatch(text)
     if match is None:
         return []
-    found = []
-    for algorithm in [match[1]] if match[1] else HEX_LENGTHS:
-        start = f"{algorithm}:{match[2]}"
-        found += _manifests(scope, start)
-        found += _blobs(scope, start)
+    starts = [f"{algorithm}:{match[2]}" for algorithm in ([match[1]] if match[1] else HEX_LENGTHS)]
+    found = [row for start in starts for row in _manifests(scope, start)] + _blobs(scope, starts)
+    # Of each algorithm the manifests first.
+    found.sort(key=lambda row: (row.digest.partition(":")[0], not row.is_manifest, row.digest))
     return found[:MOST]
 
 
@@ -112,10 +112,11 @@ def _manifests(scope: _Scope, start: str) -> list[FoundDigest]:
     ]
 
 
-def _blobs(scope: _Scope, start: str) -> list[FoundDigest]:
+def _blobs(scope: _Scope, starts: Sequence[str]) -> list[FoundDigest]:
     """In no order that the database would have to make: a base layer has 100,000 links."""
-    blobs = Blob.objects.filter(digest__gte=start, digest__lt=start + _LAST).order_by("digest")
-    ids = list(blobs.values_list("pk", flat=True)[:_MOST_BLOBS])
+    one, *others = (Blob.objects.filter(digest__gte=s, digest__lt=s + _LAST) for s in starts)
+    blobs = one.values_list("digest", "pk").union(*(o.values_list("digest", "pk") for o in others))
+    ids = [pk for _, pk in blobs.order_by("digest")[:_MOST_BLOBS]]
     rows = _seen(scope, BlobLink.objects.filter(blob__in=ids))
     fields = rows.values_list("blob__digest", "repository__name", "blob__size")
     return [

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import OuterRef, QuerySet, Subquery, TextField
+from django.db.models import Exists, OuterRef, QuerySet, Subquery, TextField, Value
+from django.db.models.expressions import Combinable
 from django.db.models.sql.compiler import SQLCompiler
 
 from repositories.access import Principal, visible_to
@@ -12,17 +13,22 @@ from repositories.models import Blob, BlobLink, Repository
 
 MAX_NAMES = 10
 MAX_LAYERS = 200
-# Who sees no more repositories than this is told of all that share a layer. For others so many of
-# the layer's repositories are looked at: counting those of a popular base layer takes long.
+# Who sees no more repositories than this is told of all that share a layer, and who sees all of
+# them is, too. For others so many of the layer's repositories are looked at: finding the few among
+# those of a popular base layer takes long.
 FEW = 1_000
 MAX_LINKS = 5_000
 
 
 class SharedWith(NamedTuple):
-    """Names of other repositories that one may see, and whether there are more of them."""
+    """Names of other repositories that one may see, and whether there are more of them.
+
+    `is_partial`: the layer is in more repositories than were looked at, so there may be more.
+    """
 
     names: tuple[str, ...]
     has_more: bool
+    is_partial: bool = False
 
 
 class _Names(Subquery):
@@ -45,25 +51,38 @@ def of_layers(
     """For each layer the other repositories that the principal may see and that have it too.
 
     Which ones are named, when there are more than MAX_NAMES, is left open. The caller has made sure
-    that the principal may read `repository`, and that it links the layers. Three queries.
+    that the principal may read `repository`, and that it links the layers. Three queries at most.
     """
     wanted = list(dict.fromkeys(digests))[:MAX_LAYERS]
-    blobs = Blob.objects.filter(digest__in=wanted, links__repository=repository)
-    sharers = _sharers(principal, repository).values("name")[: MAX_NAMES + 1]
-    rows = blobs.annotate(names=_Names(sharers)).values_list("digest", "names")
-    return {digest: _shared(names or "") for digest, names in rows}
+    # Not a join: SQLite would begin with all links of the repository.
+    is_here = Exists(BlobLink.objects.filter(repository=repository, blob=OuterRef("pk")))
+    blobs = Blob.objects.filter(is_here, digest__in=wanted)
+    sharers, is_cut = _sharers(principal, repository)
+    rows = blobs.annotate(
+        names=_Names(sharers.values("name")[: MAX_NAMES + 1]), is_cut=is_cut
+    ).values_list("digest", "names", "is_cut")
+    return {digest: _shared(names or "", is_cut) for digest, names, is_cut in rows}
 
 
-def _sharers(principal: Principal, repository: Repository) -> QuerySet[Repository]:
-    """The other repositories that have the blob of the outer query."""
+def _sharers(
+    principal: Principal, repository: Repository
+) -> tuple[QuerySet[Repository], Combinable]:
+    """The other repositories that have the blob of the outer query, as far as they are looked for;
+    and whether that is not all the way."""
     others = visible_to(principal).exclude(pk=repository.pk).order_by()
+    own = {"blob_links__blob": OuterRef("pk")}
+    if principal.is_unlimited:
+        return others.filter(**own), Value(False)
     few = list(others.values_list("pk", flat=True)[: FEW + 1])
     if len(few) <= FEW:
-        return Repository.objects.filter(pk__in=few, blob_links__blob=OuterRef("pk"))
-    links = BlobLink.objects.filter(blob=OuterRef(OuterRef("pk")))
-    return others.filter(blob_links__pk__in=links.values("pk")[:MAX_LINKS])
+        return Repository.objects.filter(pk__in=few, **own), Value(False)
+    links = BlobLink.objects.filter(blob=OuterRef(OuterRef("pk"))).order_by("pk")
+    further = BlobLink.objects.filter(blob=OuterRef("pk")).order_by("pk").values("pk")
+    is_cut = Subquery(further[MAX_LINKS : MAX_LINKS + 1])
+    return others.filter(blob_links__pk__in=links.values("pk")[:MAX_LINKS]), is_cut
 
 
-def _shared(names: str) -> SharedWith:
+def _shared(names: str, is_cut: object) -> SharedWith:
     found = sorted(names.split())
-    return SharedWith(tuple(found[:MAX_NAMES]), has_more=len(found) > MAX_NAMES)
+    has_more = len(found) > MAX_NAMES
+    return SharedWith(tuple(found[:MAX_NAMES]), has_more, bool(is_cut) and not has_more)

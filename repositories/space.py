@@ -11,12 +11,13 @@ MAX_BLOBS = 20
 MAX_USES = 1_000
 
 _LARGEST = """
-SELECT link.id, blob.digest, blob.size
-FROM repositories_bloblink AS link
+SELECT link.id, blob.digest, link.size
+FROM (
+    SELECT id, blob_id, size FROM repositories_bloblink
+    WHERE repository_id = %s ORDER BY size DESC, id LIMIT %s
+) AS link
 JOIN repositories_blob AS blob ON blob.id = link.blob_id
-WHERE link.repository_id = %s
-ORDER BY blob.size DESC, link.id
-LIMIT %s
+ORDER BY link.size DESC, link.id
 """
 # A tag names an image, or an index that lists it. SQLite keeps to the order of CROSS JOIN; left to
 # itself it begins with all tags of the repository, as it would without the plus.

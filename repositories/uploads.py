@@ -15,8 +15,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from repositories import database
-from repositories.access import Principal, repository_for_push
+from repositories.access import Principal
 from repositories.blobs import publish
+from repositories.first_push import repository_for_push
 from repositories.models import Upload
 from repositories.oci.digests import CANONICAL, Digest, validate_algorithm
 from repositories.oci.errors import (

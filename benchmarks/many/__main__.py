@@ -21,7 +21,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--database", default="", help="URL of an empty database; without one, SQLite in a file")
     add("--sizes", type=_sizes, default=_sizes(SIZES), help=f"how many rows, rising: {SIZES}")
-    add("--rounds", type=int, default=9, help="samples of each page")
+    add("--rounds", type=int, default=15, help="samples of each page")
     add("addresses", nargs="*", help="pages to ask for instead of the usual ones")
     return parser.parse_args(given)
 

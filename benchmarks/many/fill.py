@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Membership, Team, User
-from repositories import usage
+from repositories import manifests, uploads, usage
+from repositories.access import Principal, principal_of
 from repositories.models import (
     Blob,
     BlobLink,
@@ -22,10 +25,18 @@ from repositories.models import (
     Tag,
     TagChange,
 )
-from repositories.oci.media_types import OCI_MANIFEST
+from repositories.oci.digests import Digest
+from repositories.oci.media_types import EMPTY_CONFIG, OCI_INDEX, OCI_MANIFEST
 
+Document = dict[str, Any]
+
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 MANY = "many/tags"  # the repository of many tags
+_NUMBERED = "t"  # its tags begin with it, but for those of `_images_to_open`
 _TEAMS = 100
+_LAYERS = 12
+_BASE_BYTES = 30_000_000
 _PIECE = 2_000
 _DAYS = 90
 _VISIBILITIES = ["private"] * 8 + ["internal", "public"]
@@ -40,9 +51,12 @@ def fill(size: int) -> None:
     """Fill up to `size` repositories of one image each, and one repository of `size` images."""
     if not User.objects.exists():
         _people()
+        _images_to_open()
     for numbers in _pieces(Repository.objects.count() - 1, size):
         _repositories(numbers)
-    for numbers in _pieces(Tag.objects.filter(repository__name=MANY).count(), size):
+    for numbers in _pieces(
+        Tag.objects.filter(repository__name=MANY, name__startswith=_NUMBERED).count(), size
+    ):
         _tags(numbers)
     usage.measure()
     with connection.cursor() as cursor:
@@ -67,7 +81,7 @@ def _people() -> None:
         ]
     )
     Repository.objects.create(name=MANY, team=Team.objects.get(name="many"))
-    Blob.objects.create(digest=digest_of("base"), size=30_000_000)
+    Blob.objects.create(digest=digest_of("base"), size=_BASE_BYTES)
     today = timezone.now()
     StorageSample.objects.bulk_create(
         [
@@ -77,6 +91,57 @@ def _people() -> None:
             for at in [today - timedelta(days=n)]
         ]
     )
+
+
+def _images_to_open() -> None:
+    """Two images, an index of both and a signature, beside the many: each with the base layer."""
+    admin = principal_of(User.objects.get(username="admin"))
+    repository = Repository.objects.get(name=MANY)
+    BlobLink.objects.create(repository=repository, blob=Blob.objects.get(digest=digest_of("base")))
+    entries = []
+    for architecture in ("amd64", "arm64"):
+        platform = {"os": "linux", "architecture": architecture}
+        layers = [_descriptor(OCI_LAYER, digest_of("base"), _BASE_BYTES)]
+        for number in range(_LAYERS):
+            content = f"{architecture} {number}".encode()
+            layers.append(_pushed(admin, OCI_LAYER, content))
+        config = _pushed(admin, OCI_CONFIG, json.dumps(platform | {"config": {}}).encode())
+        entry = _image(admin, architecture, config=config, layers=layers)
+        entries.append(entry | {"platform": platform})
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}
+    _manifest(admin, OCI_INDEX, index, "index")
+    for number in range(3):
+        signature = _pushed(admin, "application/x-signature", f"signature {number}".encode())
+        empty = _pushed(admin, EMPTY_CONFIG, b"{}")
+        _image(admin, "", config=empty, layers=[signature], subject=entries[0])
+
+
+def _pushed(principal: Principal, media_type: str, content: bytes) -> Document:
+    digest = Digest.of(content)
+    uploads.push_whole(principal=principal, repository=MANY, digest=digest, content=[content])
+    return _descriptor(media_type, str(digest), len(content))
+
+
+def _descriptor(media_type: str, digest: str, size: int) -> Document:
+    return {"mediaType": media_type, "digest": digest, "size": size}
+
+
+def _image(principal: Principal, tag: str, **fields: object) -> Document:
+    document = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, **fields}
+    return _manifest(principal, OCI_MANIFEST, document, tag)
+
+
+def _manifest(principal: Principal, media_type: str, document: Document, tag: str) -> Document:
+    payload = json.dumps(document).encode()
+    found = manifests.push(
+        principal=principal,
+        repository=MANY,
+        digest=None if tag else Digest.of(payload),
+        names=[tag] if tag else [],
+        payload=payload,
+        content_type=media_type,
+    )
+    return _descriptor(media_type, str(found.digest), len(payload))
 
 
 def _repositories(numbers: range) -> None:
@@ -99,7 +164,7 @@ def _repositories(numbers: range) -> None:
 
 def _tags(numbers: range) -> None:
     repository = Repository.objects.get(name=MANY)
-    _images([(repository, f"t{n:06}", f"tag {n}") for n in numbers])
+    _images([(repository, f"{_NUMBERED}{n:06}", f"tag {n}") for n in numbers])
 
 
 def _images(images: list[tuple[Repository, str, str]]) -> None:

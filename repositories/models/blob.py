@@ -3,7 +3,7 @@
 from django.db import models
 from django.utils import timezone
 
-from repositories.models.fields import ByteOrderedCharField
+from repositories.models.fields import ByteOrderedCharField, SizeOfBlob
 from repositories.models.repository import Repository
 
 MAX_DIGEST_LENGTH = len("sha512:") + 128
@@ -29,14 +29,22 @@ class Blob(models.Model):
 class BlobLink(models.Model):
     """The permission to read `blob` through `repository` (invariant I2)."""
 
-    repository = models.ForeignKey(Repository, models.CASCADE, related_name="blob_links")
+    repository = models.ForeignKey(
+        Repository,
+        models.CASCADE,
+        related_name="blob_links",
+        db_index=False,  # the indexes below begin with it
+    )
     blob = models.ForeignKey(Blob, models.PROTECT, related_name="links")
+    # The blob's, which never changes: so that an index has the largest of a repository.
+    size = SizeOfBlob(editable=False)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = (
             models.UniqueConstraint(fields=["repository", "blob"], name="blob_link_unique"),
         )
+        indexes = (models.Index(fields=["repository", "-size", "id"], name="blob_link_size"),)
 
     def __str__(self) -> str:
         return f"{self.repository_id}/{self.blob_id}"

@@ -7,8 +7,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 if TYPE_CHECKING:
     _CharField = models.CharField[str, str]
+    _BigIntegerField = models.BigIntegerField[int, int]
 else:
     _CharField = models.CharField
+    _BigIntegerField = models.BigIntegerField
 
 
 class ByteOrderedCharField(_CharField):
@@ -22,3 +24,12 @@ class ByteOrderedCharField(_CharField):
         if connection.vendor == "postgresql":
             parameters["collation"] = "C"
         return parameters
+
+
+class SizeOfBlob(_BigIntegerField):
+    """The size of the row's `blob` once more, filled in whenever the row is saved."""
+
+    def pre_save(self, model_instance: Any, add: bool) -> int:
+        size: int = model_instance.blob.size
+        setattr(model_instance, self.attname, size)
+        return size

@@ -1,26 +1,26 @@
 """Two images side by side: size, layers, and how a container of each would start."""
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from django.core.exceptions import ObjectDoesNotExist
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from accounts.web.page import public_page
+from accounts.web.principal import principal_of
 from repositories import comparison
+from repositories.access import readable
 from repositories.comparison import Change, Comparison, ListChange
 from repositories.models import Repository
 from repositories.oci.errors import ManifestUnknown, OCIError
 from repositories.oci.names import validate_repository
 from repositories.tag_lists import Order, listing
-from repositories.web import header
 from repositories.web.references import MAX_TEXT, CompareForm, Reference
 
 _SUGGESTED = 50
-Find = Callable[[str], header.Found]
+# The repositories that one may see, of those that were typed.
+Readable = Mapping[str, Repository]
 
 
 class Difference(NamedTuple):
@@ -36,13 +36,17 @@ def compare(request: HttpRequest) -> HttpResponse:
     """A form to choose two images, and what differs between them."""
     is_asked = "before" in request.GET and "after" in request.GET
     form = CompareForm(request.GET if is_asked else None, initial=_initial(request))
-    find = functools.cache(functools.partial(header.found, request))
-    context: dict[str, Any] = {"form": form, "suggestions": _suggestions(request, find)}
-    if is_asked and form.is_valid():
-        chosen = dict(form.cleaned_data)  # an error takes its field out of the form's own
+    # An error takes its field out of the form's own.
+    chosen = dict(form.cleaned_data) if is_asked and form.is_valid() else {}
+    first = _name(request)
+    names = {first, *(chosen[side].name for side in ("before", "after") if chosen)} - {""}
+    found = readable(principal=principal_of(request), names=names) if names else {}
+    rows = {name: repository for name, (repository, _actions) in found.items()}
+    context: dict[str, Any] = {"form": form, "suggestions": _suggestions(rows.get(first))}
+    if chosen:
         context |= {"before": chosen["before"], "after": chosen["after"]}
         context["swapped"] = _query(chosen["after"], chosen["before"], chosen["platform"])
-        context |= _comparison(form, chosen, find)
+        context |= _comparison(form, chosen, rows)
     return render(request, "repositories/compare.html", context)
 
 
@@ -58,13 +62,12 @@ def _query(before: Reference, after: Reference, platform: str = "") -> str:
     return query.urlencode()
 
 
-def _comparison(form: CompareForm, chosen: dict[str, Any], find: Find) -> dict[str, Any]:
+def _comparison(form: CompareForm, chosen: dict[str, Any], rows: Readable) -> dict[str, Any]:
     """The comparison; nothing, and an error in the form, where there is none."""
     sides: list[tuple[Repository, str]] = []
     for side in ("before", "after"):
-        try:
-            repository = find(chosen[side].name).repository
-        except ObjectDoesNotExist:
+        repository = rows.get(chosen[side].name)
+        if repository is None:
             form.add_error(side, _("There is no such repository, or you may not know of it."))
             return {}
         sides.append((repository, chosen[side].reference))
@@ -121,14 +124,19 @@ def _of_changes(text: str, changes: Sequence[Change]) -> Iterator[Difference]:
         yield Difference(text % {"name": change.name}, change.before, change.after)
 
 
-def _suggestions(request: HttpRequest, find: Find) -> list[str]:
-    """The newest tags of the repository that was typed first, if the visitor may see it."""
+def _name(request: HttpRequest) -> str:
+    """Of the repository that was typed first; empty for what is no name."""
     text = request.GET.get("before", "")[:MAX_TEXT]
     name = text.partition("@")[0].rpartition(":")[0] or text
     try:
-        validate_repository(name)
-        repository = find(name).repository
-    except (OCIError, ObjectDoesNotExist):
+        return validate_repository(name)
+    except OCIError:
+        return ""
+
+
+def _suggestions(repository: Repository | None) -> list[str]:
+    """The newest tags of the repository that was typed first, if the visitor may see it."""
+    if repository is None:
         return []
     tags = listing(repository=repository, order=Order.PUSHED)[:_SUGGESTED]
-    return [f"{name}:{tag.name}" for tag in tags]
+    return [f"{repository.name}:{tag.name}" for tag in tags]

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from accounts.web.principal import principal_of
 from accounts.web.server import server_of
-from repositories.access import Action, Actions, Principal, allowed
+from repositories.access import Action, Actions, Principal, readable
 from repositories.models import Repository
 from repositories.oci.names import team_of
 
@@ -39,11 +39,11 @@ def found(
     Raises Repository.DoesNotExist, also for what the visitor may not pull from.
     """
     principal = principal_of(request)
-    actions = allowed(principal=principal, name=name)
-    if Action.PULL not in actions:
+    rows = readable(principal=principal, names=[name], repositories=repositories)
+    if name not in rows:
         raise Repository.DoesNotExist
-    rows = Repository.objects.all() if repositories is None else repositories
-    return Found(rows.get(name=name), principal, actions)
+    repository, actions = rows[name]
+    return Found(repository, principal, actions)
 
 
 def names_of(name: str) -> dict[str, str]:

@@ -104,6 +104,7 @@ def _of_image(found: header.Found, description: Description) -> dict[str, Any]:
         "image": image,
         "is_image": image.manifest.artifact.kind is Kind.IMAGE,
         "segments": _segments(layers, shared),
+        "most_links": any(found.is_partial for found in shared.values()) and sharing.MAX_LINKS,
         "more_layers": len(image.layers) - len(layers),
         "layers_size": sum(layer.size for layer in image.layers if layer.is_here),
         "steps": list(_steps(image)),

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from pytest_django import Settings
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import Membership, Team, User
 from repositories import access
 from repositories.access import Action, Principal, principal_of
+from repositories.first_push import repository_for_push
 from repositories.models import Repository, RepositoryGrant
 from repositories.oci.errors import Denied, NameUnknown, OCIError, Unauthorized
 from repositories.oci.scopes import TokenScope
@@ -84,6 +85,11 @@ def test_who_may_do_what(
     expected = expectation(role, setting)[visibility]
 
     assert access.allowed(principal=principal, name=NAME) == expected
+    readable = access.readable(principal=principal, names=[NAME, "payments/absent"])
+    is_here = visibility != "missing" and Action.PULL in expected
+    assert {name: actions for name, (_, actions) in readable.items()} == (
+        {NAME: expected} if is_here else {}
+    )
     for action in Action:
         if action in expected:
             access.require(principal=principal, action=action, name=NAME)
@@ -115,6 +121,53 @@ def test_a_private_repository_is_refused_in_the_very_words_of_a_missing_one(
     assert private.message == missing.message
     assert str(private.detail).replace("secret", "absent") == str(missing.detail)
     assert private.headers == missing.headers
+
+
+def test_roles_of_several_repositories_are_read_at_once(
+    writer: Principal,
+    maintainer: Principal,
+    team: Team,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    vault = Team.objects.create(name="vault")
+    rows = {
+        name: Repository.objects.create(name=name, team=owner, visibility=visibility)
+        for name, owner, visibility in (
+            (NAME, team, "private"),
+            ("vault/shared", vault, "private"),
+            ("vault/public", vault, "public"),
+            ("vault/secret", vault, "private"),
+        )
+    }
+    RepositoryGrant.objects.create(
+        repository=rows["vault/shared"], user=user_of(writer), role=Membership.Role.MAINTAINER
+    )
+    with django_assert_num_queries(1):
+        found = access.readable(principal=writer, names=rows)
+    assert {name: row for name, (row, _) in found.items()} == {
+        name: rows[name] for name in (NAME, "vault/shared", "vault/public")
+    }
+    assert {name: set(actions) for name, (_, actions) in found.items()} == {
+        NAME: PUSH,
+        "vault/shared": ALL,
+        "vault/public": PULL,
+    }
+    assert set(access.readable(principal=maintainer, names=rows)) == {NAME, "vault/public"}
+
+
+def test_a_tokens_scopes_and_a_signed_tokens_grants_limit_what_is_read(
+    maintainer: Principal, repository: Repository
+) -> None:
+    scopes = (TokenScope(pattern="payments/*", actions=frozenset({"pull"})),)
+    limited = replace(maintainer, scopes=scopes)
+    for principal, expected in (
+        (limited, PULL),
+        (replace(maintainer, scopes=()), None),
+        (replace(maintainer, grants={repository.name: access.PUSH}), PUSH),
+        (replace(maintainer, grants={}), None),
+    ):
+        found = access.readable(principal=principal, names=[repository.name])
+        assert [actions for _, actions in found.values()] == ([expected] if expected else [])
 
 
 def test_a_signed_in_user_owns_the_namespace_of_their_name(stranger: Principal) -> None:
@@ -280,13 +333,13 @@ def test_a_repository_is_visible_once_however_often_it_may_be_seen(
 
 
 def test_the_repositories_of_ones_own_namespace_are_visible(stranger: Principal) -> None:
-    access.repository_for_push(principal=stranger, name="stranger/app")
+    repository_for_push(principal=stranger, name="stranger/app")
 
     assert [found.name for found in access.visible_to(stranger)] == ["stranger/app"]
 
 
 def test_the_first_push_makes_a_private_repository_and_its_team(stranger: Principal) -> None:
-    id = access.repository_for_push(principal=stranger, name="stranger/group/app")
+    id = repository_for_push(principal=stranger, name="stranger/group/app")
     repository = Repository.objects.get()
 
     assert repository.pk == id
@@ -295,7 +348,7 @@ def test_the_first_push_makes_a_private_repository_and_its_team(stranger: Princi
 
 
 def test_what_nobody_in_particular_pushes_is_public(nobody: Principal) -> None:
-    access.repository_for_push(principal=nobody, name="hello-world")
+    repository_for_push(principal=nobody, name="hello-world")
     repository = Repository.objects.get()
 
     assert (repository.team.name, repository.visibility) == ("library", "public")
@@ -304,5 +357,5 @@ def test_what_nobody_in_particular_pushes_is_public(nobody: Principal) -> None:
 def test_a_later_push_finds_the_repository_as_it_is(writer: Principal, team: Team) -> None:
     found = Repository.objects.create(name=NAME, team=team, visibility="internal")
 
-    assert access.repository_for_push(principal=writer, name=NAME) == found.pk
+    assert repository_for_push(principal=writer, name=NAME) == found.pk
     assert Repository.objects.get().visibility == "internal"

@@ -3,14 +3,16 @@
 from typing import Any
 
 import pytest
+from pytest_django import DjangoAssertNumQueries
 
 from repositories import comparison
 from repositories.access import Principal
 from repositories.comparison import Change, Comparison, ListChange
 from repositories.models import Repository
+from repositories.oci import media_types
 from repositories.oci.errors import ManifestUnknown
 from tests.oci.documents import index
-from tests.repositories.content import APP, push_document, push_image
+from tests.repositories.content import APP, described, push_document, push_image
 from tests.repositories.test_images import config_of, push, push_platforms
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +94,28 @@ def test_what_is_no_image_or_not_here_cannot_be_compared(writer: Principal) -> N
     for before, after in (("v1", "none"), ("none", "v1"), ("v1", "empty"), ("empty", "v1")):
         with pytest.raises(ManifestUnknown):
             compare(before, after)
+
+
+def test_a_tag_in_two_repositories_names_what_is_in_each(writer: Principal) -> None:
+    push(writer, config_of(), b"here", tag="v1")
+    push_image(writer, b"elsewhere", tags=["v1"], repository="payments/other")
+    one, other = (Repository.objects.get(name=name) for name in (APP, "payments/other"))
+    found = comparison.compare(before=(one, "v1"), after=(other, "v1"))
+    assert [layer.size for layer in (*found.removed, *found.added)] == [4, 9]
+    back = comparison.compare(before=(other, "v1"), after=(one, "v1"))
+    assert [layer.size for layer in (*back.removed, *back.added)] == [9, 4]
+
+
+def test_images_of_indexes_in_indexes_are_compared_in_few_queries(
+    writer: Principal, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in (1, 2):
+        images = push_platforms(writer, "linux/amd64", "linux/arm64")
+        inner = push_document(writer, index(*images, annotations={"number": str(number)}))
+        entry = described(inner, mediaType=media_types.OCI_INDEX)
+        push_document(writer, index(entry), tags=[f"v{number}"])
+    with django_assert_max_num_queries(8):  # that of the repository itself among them
+        assert str(compare(platform="linux/arm64").after.platform) == "linux/arm64"
 
 
 def test_a_config_that_cannot_be_read_says_nothing(writer: Principal) -> None:

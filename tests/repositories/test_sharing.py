@@ -78,3 +78,21 @@ def test_all_layers_are_three_queries(writer: Principal, team: Team) -> None:
     assert [found[digest].names for digest in digests] == [
         (f"payments/r{number}",) for number in range(12)
     ]
+
+
+def test_whoever_sees_much_is_told_where_the_looking_ended(
+    administrator: Principal, stranger: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "FEW", 0)
+    push_blob(administrator, b"base", repository=APP)
+    for number in range(5):
+        push_blob(administrator, b"base", repository=f"vault/r{number}")
+    push_blob(administrator, b"base", repository="open/last")
+    Repository.objects.filter(name="open/last").update(visibility="internal")
+    monkeypatch.setattr(sharing, "MAX_LINKS", 7)
+    assert shared(stranger)[BASE] == SharedWith(("open/last",), has_more=False)
+    monkeypatch.setattr(sharing, "MAX_LINKS", 6)
+    assert shared(stranger)[BASE] == SharedWith((), has_more=False, is_partial=True)
+    # Who may see everything finds the first ones at once.
+    monkeypatch.setattr(sharing, "MAX_LINKS", 0)
+    assert len(shared(administrator)[BASE].names) == 6

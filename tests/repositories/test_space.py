@@ -3,7 +3,8 @@
 import pytest
 
 from accounts.models import Team
-from repositories import space
+from repositories import blobs, space
+from repositories.access import Principal
 from repositories.models import (
     Blob,
     BlobLink,
@@ -13,6 +14,7 @@ from repositories.models import (
     Repository,
     Tag,
 )
+from tests.repositories.content import push_blob
 
 pytestmark = pytest.mark.django_db
 
@@ -38,6 +40,22 @@ def test_a_tag_of_an_index_needs_what_its_images_are_made_of(repository: Reposit
         Tag.objects.create(repository=repository, name=name, manifest=manifest)
     (blob,) = space.largest(repository)
     assert (blob.size, blob.images, blob.tags, blob.has_more) == (10, 1, 2, False)
+
+
+def test_a_link_has_the_size_of_its_blob(writer: Principal, repository: Repository) -> None:
+    small = push_blob(writer, b"small", repository=repository.name)
+    large = push_blob(writer, b"much larger", repository="payments/source")
+    mounted = blobs.mount(
+        principal=writer, repository=repository.name, source="payments/source", digest=large
+    )
+    assert mounted
+    assert [(b.digest, b.size) for b in space.largest(repository)] == [
+        (str(large), 11),
+        (str(small), 5),
+    ]
+    blob = Blob.objects.create(digest="sha256:1", size=1)
+    BlobLink.objects.bulk_create([BlobLink(repository=repository, blob=blob)])
+    assert [b.size for b in space.largest(repository)] == [11, 5, 1]
 
 
 def test_other_repositories_do_not_count(repository: Repository, team: Team) -> None:

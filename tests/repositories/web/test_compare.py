@@ -93,7 +93,7 @@ def test_a_comparison_takes_a_fixed_number_of_queries(
         ]
         lists.append(push_list(world, f"list{number}", *images))
     client = world.client("reader")
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(8):
         shown(client, f"{NAME}:list1", f"{NAME}:list2")
 
 

@@ -1,0 +1,33 @@
+"""The repository that a push goes to: made with its team on the first one."""
+
+from accounts.models import Team
+from repositories import database
+from repositories.access import Principal
+from repositories.models import Repository
+from repositories.oci.names import team_of
+
+_REPOSITORY_ID = "SELECT id FROM repositories_repository WHERE name = %s"
+_NEW_REPOSITORY = """
+INSERT INTO repositories_repository (name, team_id, visibility, created_at)
+SELECT %s, id, %s, %s FROM accounts_team WHERE name = %s
+ON CONFLICT (name) DO NOTHING RETURNING id
+"""
+
+
+def repository_for_push(*, principal: Principal, name: str) -> int:
+    """The id of the repository, made with its team on the first push to it.
+
+    The caller has made sure of `Action.PUSH`.
+    """
+    # What nobody in particular made, everybody could reach already.
+    visibility = (
+        Repository.Visibility.PUBLIC if principal.is_anonymous else Repository.Visibility.PRIVATE
+    )
+    team = team_of(name)
+    values = [name, visibility.value, database.now(), team]
+    while True:
+        rows = database.fetch(_REPOSITORY_ID, [name]) or database.fetch(_NEW_REPOSITORY, values)
+        if rows:
+            return int(rows[0][0])
+        # Its team is new, too; or another request has just made it.
+        Team.objects.get_or_create(name=team)
