@@ -17,10 +17,10 @@ from typing import Any
 import requests
 from playwright.sync_api import ViewportSize, sync_playwright
 
-from tests.browser.conftest import PASSWORD, sign_in
 from tests.interop.images import CONFIG, IMAGE, INDEX, LAYER, tar_of
 from tests.live import LiveServer
 
+PASSWORD = "correct horse battery staple"
 SEED = f"""
 from accounts import teams
 from accounts.models import User
@@ -142,7 +142,12 @@ def take(site: LiveServer, folder: Path) -> None:
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
         context = browser.new_context(viewport=VIEWPORT, device_scale_factor=1)
-        page = sign_in(context, site)
+        page = context.new_page()
+        page.goto(f"{site.url}/sign-in")
+        page.get_by_label("User name").fill("alice")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{site.url}/")
         for name, (address, start) in PICTURES.items():
             page.goto(site.url + address)
             page.locator(start).evaluate("element => element.scrollIntoView()")

@@ -3,48 +3,11 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import Watched
-from tests.live import LiveServer
+from tests.browser.conftest import Visit, Watched
 
 pytestmark = pytest.mark.interop
-
-PAGES = (
-    "/",
-    "/search?q=payments",
-    "/activity",
-    "/storage",
-    "/settings/profile",
-    "/settings/password",
-    "/settings/tokens",
-    "/settings/tokens/new",
-    "/settings/sessions",
-    "/settings/second-factor",
-    "/teams",
-    "/teams/payments",
-    "/teams/payments/invitations",
-    "/teams/payments/robots",
-    "/teams/payments/robots/1",
-    "/teams/payments/trust-rules",
-    "/teams/payments/settings",
-    "/manage/users",
-    "/manage/users/alice",
-    "/manage/new-user",
-    "/manage/teams",
-    "/manage/tokens",
-    "/manage/audit",
-    "/manage/keys",
-)
-
-
-def test_no_page_breaks_the_policy_or_runs_what_people_wrote(scripted: Watched) -> None:
-    """Robustness S25; and at a telephone's width no page scrolls sideways."""
-    for path in PAGES:
-        page = scripted.open(path)
-        assert "pwned" not in page.title()
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
-    assert scripted.complaints == []
 
 
 def test_a_token_is_made_shown_and_revoked(watched: Watched) -> None:
@@ -52,8 +15,10 @@ def test_a_token_is_made_shown_and_revoked(watched: Watched) -> None:
     page.get_by_label("Name").fill("browser")
     page.get_by_label("Scopes").fill("payments/*:pull")
     page.get_by_role("button", name="Make the token").click()
-    assert re.search(r"berth_pat_[0-9A-Za-z]{32}", page.locator("pre.secret").inner_text())
+    secret = page.locator("pre.secret").inner_text()
+    assert re.fullmatch(r"berth_pat_[0-9A-Za-z]{32}", secret.strip())
     page.get_by_role("link", name="Done").click()
+    assert secret.strip() not in page.content()
     row = page.get_by_role("row").filter(has_text="browser")
     row.locator("summary").click()
     row.get_by_role("button", name="Revoke").click()
@@ -80,11 +45,11 @@ def test_switching_the_theme_loses_nothing_that_was_typed(scripted: Watched) -> 
 
 
 def test_snippets_are_copied(scripted: Watched) -> None:
-    page = scripted.open("/")
-    page.get_by_role("button", name="Copy").last.click()
+    page = scripted.open(scripted.site.addresses["image"])
+    page.get_by_role("button", name="Copy").first.click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied == f"docker pull {scripted.site.host}/hello-world"
+    assert copied == f"docker pull {scripted.site.host}/payments/api:v1"
 
 
 def test_search_answers_as_one_types(scripted: Watched) -> None:
@@ -117,10 +82,7 @@ def test_the_keyboard_reaches_the_content_first(scripted: Watched) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_follow_the_system(chromium: Browser, site: LiveServer, scheme: str) -> None:
-    context = chromium.new_context(color_scheme="dark" if scheme == "dark" else "light")
-    page = context.new_page()
-    page.goto(f"{site.url}/sign-in")
+def test_colours_follow_the_system(visit: Visit, scheme: str) -> None:
+    page = visit("nobody", color_scheme=scheme).open("/sign-in")
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    context.close()
     assert (ground == "rgb(255, 255, 255)") == (scheme == "light")

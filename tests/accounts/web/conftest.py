@@ -57,6 +57,11 @@ def _user(name: str, *, is_admin: bool = False) -> User:
 
 @pytest.fixture
 def world(db: None) -> World:
+    return make_world()
+
+
+def make_world() -> World:
+    """The world, in whatever database there is: the browser's tests fill a server's with it."""
     users = {name: _user(name) for name in ("stranger", "guest", "reader", "writer", "maintainer")}
     users["owner"] = _user("owner")
     users["admin"] = _user("admin", is_admin=True)
