@@ -211,8 +211,12 @@ def resolve(*, repository: Repository, reference: str) -> Digest:
 
 
 def _row(repository: Repository, reference: str) -> Manifest:
-    names = {"digest": reference} if is_digest(reference) else {"tags__name": reference}
-    row = repository.manifests.filter(**names).defer("referrer").first()
+    if is_digest(reference):
+        rows = repository.manifests.filter(digest=reference)
+    else:
+        # By the tag's repository, so that PostgreSQL goes by that index whatever its plan.
+        rows = Manifest.objects.filter(tags__repository=repository, tags__name=reference)
+    row = rows.defer("referrer").first()
     if row is None:
         raise unknown(reference)
     return row

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from django.db import connection
 from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.db.models.functions import Length
 
@@ -76,12 +77,24 @@ def _repositories(visible: QuerySet[Repository], text: str) -> list[str]:
     """Those whose name begins with the text, then those that contain it."""
     if len(text) > MAX_NAME_BYTES or not _NAME.fullmatch(text):
         return []
-    ordered = visible.order_by("name").values_list("name", flat=True)
-    first = list(ordered.filter(name__gte=text, name__lt=text + _LAST)[:MOST])
-    if len(first) == MOST:
-        return first
-    others = ordered.filter(name__contains=text).exclude(name__gte=text, name__lt=text + _LAST)
-    return first + list(others[: MOST - len(first)])
+    names = visible.filter(name__contains=text).values_list("name", flat=True)
+    # In no order first: for text that few names contain, PostgreSQL would go through all of them by
+    # the index that has them in order, and read each row.
+    found = list(names.order_by()[: MOST + 1])
+    if len(found) > MOST:
+        found = _first(names.order_by("name"), text)
+    return sorted(found, key=lambda name: (not name.startswith(text), name))[:MOST]
+
+
+def _first(names: QuerySet[Repository, str], text: str) -> list[str]:
+    """Of many names in order those that begin with the text, and those that do not; one query."""
+    beginning = {"name__gte": text, "name__lt": text + _LAST}
+    pieces = [names.filter(**beginning)[:MOST], names.exclude(**beginning)[:MOST]]
+    parts = [piece.query.sql_with_params() for piece in pieces]
+    statement = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS piece" for sql, _ in parts)  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [value for _, values in parts for value in values])
+        return [name for (name,) in cursor.fetchall()]
 
 
 def _tags(scope: _Scope, text: str) -> list[FoundTag]:

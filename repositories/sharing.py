@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Exists, OuterRef, QuerySet, Subquery, TextField, Value
+from django.db.models import OuterRef, QuerySet, Subquery, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.sql.compiler import SQLCompiler
 
@@ -54,9 +54,10 @@ def of_layers(
     that the principal may read `repository`, and that it links the layers. Three queries at most.
     """
     wanted = list(dict.fromkeys(digests))[:MAX_LAYERS]
-    # Not a join: SQLite would begin with all links of the repository.
-    is_here = Exists(BlobLink.objects.filter(repository=repository, blob=OuterRef("pk")))
-    blobs = Blob.objects.filter(is_here, digest__in=wanted)
+    # Neither a join nor EXISTS: databases would begin with all links of the repository, PostgreSQL
+    # only after some pages: then the plan of a prepared statement no longer looks at its values.
+    link = BlobLink.objects.filter(repository=repository, blob=OuterRef("pk")).values("pk")[:1]
+    blobs = Blob.objects.annotate(link=Subquery(link)).filter(digest__in=wanted, link__isnull=False)
     sharers, is_cut = _sharers(principal, repository)
     rows = blobs.annotate(
         names=_Names(sharers.values("name")[: MAX_NAMES + 1]), is_cut=is_cut
@@ -76,8 +77,9 @@ def _sharers(
     few = list(others.values_list("pk", flat=True)[: FEW + 1])
     if len(few) <= FEW:
         return Repository.objects.filter(pk__in=few, **own), Value(False)
-    links = BlobLink.objects.filter(blob=OuterRef(OuterRef("pk"))).order_by("pk")
-    further = BlobLink.objects.filter(blob=OuterRef("pk")).order_by("pk").values("pk")
+    # In no order that the database would have to make: a base layer has 100,000 links.
+    links = BlobLink.objects.filter(blob=OuterRef(OuterRef("pk")))
+    further = BlobLink.objects.filter(blob=OuterRef("pk")).values("pk")
     is_cut = Subquery(further[MAX_LINKS : MAX_LINKS + 1])
     return others.filter(blob_links__pk__in=links.values("pk")[:MAX_LINKS]), is_cut
 

@@ -136,3 +136,22 @@ def test_more_rows_take_no_more_queries(reader: Principal) -> None:
 
 def test_the_limit_is_one_for_all() -> None:
     assert search.MOST == 20
+
+
+def test_names_that_begin_with_the_text_come_first_however_many_there_are(
+    reader: Principal, team: Team
+) -> None:
+    names = ["payments/a", "payments/b", "payments/pay", "zz/payments"]
+    for name in [*names, "zz/else"]:
+        Repository.objects.create(name=name, team=team)
+    assert find(principal=reader, text="pay").repositories == names
+    Repository.objects.bulk_create(
+        [Repository(name=f"open/pay{number:02}", team=team) for number in range(2 * MOST)]
+    )
+    found = find(principal=reader, text="pay").repositories
+    assert found == [*names[:3], *(f"open/pay{number:02}" for number in range(MOST - 3))]
+    Repository.objects.bulk_create(
+        [Repository(name=f"payments/c{number:02}", team=team) for number in range(MOST)]
+    )
+    found = find(principal=reader, text="pay").repositories
+    assert (len(found), found[:3]) == (MOST, ["payments/a", "payments/b", "payments/c00"])
