@@ -241,7 +241,6 @@ def require_source(*, principal: Principal, name: str) -> None:
         raise InsufficientScope(
             _not_asked(f"pull on {name}"),
             detail=[{"Type": "repository", "Name": name, "Action": Action.PULL.value}],
-            further=f"repository:{name}:{Action.PULL.value}",
         )
 
 
@@ -258,14 +257,7 @@ def _not_asked(what: str) -> str:
 
 
 class InsufficientScope(Unauthorized):
-    """The bearer token was not asked for with what the request needs (RFC 6750, section 3.1).
-
-    `further` is the scope that it needs beside the one of its own address.
-    """
-
-    def __init__(self, message: str, *, detail: object = None, further: str = "") -> None:
-        super().__init__(message, detail=detail)
-        self.further = further
+    """The bearer token was not asked for with what the request needs (RFC 6750, section 3.1)."""
 
 
 def _how_to_be_allowed(action: Action, name: str) -> str:
