@@ -212,6 +212,21 @@ def mount(world: World, source: str, *scopes: str, who: str, into: str = APP) ->
     return send("POST", path, by=bearer(token))
 
 
+@pytest.mark.parametrize(
+    ("source", "further"),
+    [(APP, f" repository:{APP}:pull"), ("no/../name", ""), (f"{APP}&from={APP}", "")],
+)
+def test_the_first_challenge_of_a_mount_asks_for_all_that_it_needs(
+    world: World, source: str, further: str
+) -> None:
+    """There are clients that ask for a token once, and give up when that is not enough."""
+    into = f"{OWN}/new"
+    path = f"/v2/{into}/blobs/uploads/?mount={world.own.layer}&from={source}"
+    told = send("POST", path)
+    assert told.status == 401
+    assert asked_scope(told) == f"repository:{into}:pull,push{further}"
+
+
 @pytest.mark.parametrize("who", ["writer", "owner", "robot", "scoped", "admin"])
 def test_a_mount_tells_which_token_it_needs(world: World, who: str) -> None:
     """As Distribution does: clients ask for a token for both repositories then, and try again."""
