@@ -79,7 +79,7 @@ def sign_in(page: Page, url: str, name: str, password: str = PASSWORD) -> None:
     page.get_by_label("User name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("heading", level=1).first.wait_for(state="attached")
+    page.wait_for_url(lambda address: not address.endswith("/sign-in"))
 
 
 class Watched:
