@@ -96,6 +96,11 @@ UPLOAD_PURGING_INTERVAL = env.duration("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGI
 UPLOAD_PURGING_DRY_RUN = env.flag(
     "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_DRYRUN", default=False
 )
+# Removing what nothing needs (repositories/garbage.py): after how long, and for manifests that no
+# tag leads to, after how many days; 0 keeps those.
+GARBAGE_ENABLED = env.flag("REGISTRY_GARBAGE_ENABLED", default=True)
+GARBAGE_GRACE = env.duration("REGISTRY_GARBAGE_GRACE", "24h")
+GARBAGE_UNTAGGED = env.integer("REGISTRY_GARBAGE_UNTAGGED", 0, least=0, most=36_500)
 
 # --- single sign-on, and the second factor ------------------------------------------------------
 

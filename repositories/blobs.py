@@ -5,6 +5,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import ProtectedError
 
+from repositories import reviews
 from repositories.access import (
     Action,
     Principal,
@@ -13,18 +14,21 @@ from repositories.access import (
     require_source,
 )
 from repositories.audit import record
-from repositories.database import fetch, insert, lock_digest, now, once_more_on_conflict
+from repositories.database import fetch, lock_digest, now, once_more_on_conflict
 from repositories.first_push import repository_for_push
 from repositories.memory import forget_on_commit, remembered
 from repositories.models import BlobLink, Repository
 from repositories.oci.digests import Digest
 from repositories.oci.errors import BlobInUse, BlobUnknown
+from repositories.reviews import Kind
 from repositories.storage import storage
 from repositories.storage.base import BlobMissing, UploadWriter
 
 # One indexed look-up for the hottest question there is: may this repository serve this blob?
 _FIND = """
-SELECT blob.size
+SELECT blob.size, link.id, EXISTS (
+    SELECT 1 FROM repositories_manifestblob AS part WHERE part.link_id = link.id
+)
 FROM repositories_repository AS repository
 JOIN repositories_bloblink AS link ON link.repository_id = repository.id
 JOIN repositories_blob AS blob ON blob.id = link.blob_id
@@ -45,13 +49,20 @@ _NEW_BLOB = """
 INSERT INTO repositories_blob (digest, size, created_at) VALUES (%s, %s, %s)
 ON CONFLICT (digest) DO NOTHING RETURNING id
 """
+_LINK = """
+INSERT INTO repositories_bloblink (repository_id, blob_id, size, created_at)
+VALUES (%s, %s, %s, %s)
+ON CONFLICT (repository_id, blob_id) DO UPDATE SET created_at = excluded.created_at RETURNING id
+"""
 
 
 class FoundBlob(NamedTuple):
-    """A blob that a repository may serve; `size` in bytes."""
+    """A blob that a repository may serve; `size` in bytes. Some image there may be made of it."""
 
     digest: Digest
     size: int
+    link_id: int
+    is_used: bool
 
 
 @remembered(by="digest")
@@ -60,7 +71,20 @@ def find(*, repository: str, digest: Digest) -> FoundBlob:
     rows = fetch(_FIND, [repository, str(digest)])
     if not rows:
         raise _unknown(repository, digest)
-    return FoundBlob(digest, rows[0][0])
+    size, link_id, is_used = rows[0]
+    return FoundBlob(digest, size, link_id, bool(is_used))
+
+
+def renew(*, principal: Principal, repository: str, blob: FoundBlob) -> None:
+    """Keep the blob for somebody who asks whether it is here before they push an image with it.
+
+    That is who may push. What an image is made of already needs no more. Raises BlobUnknown,
+    NameUnknown when it has just been collected.
+    """
+    if blob.is_used or Action.PUSH not in allowed(principal=principal, name=repository):
+        return
+    if not reviews.renew(Kind.LINK, blob.link_id):
+        raise _unknown(repository, blob.digest)
 
 
 def _unknown(repository: str, digest: Digest) -> Exception:
@@ -76,7 +100,7 @@ def publish(*, repository_id: int, digest: Digest, writer: UploadWriter) -> bool
     """Make the upload, which is synced and hashes to `digest`, a blob of the repository.
 
     Runs inside the caller's transaction. The digest is locked first: a collector that is about to
-    remove the same blob is either done, and the file is put back, or waits and finds the link.
+    remove the same blob is either done, and the file is put back, or waits and finds the row.
     Returns whether the upload's bytes became the blob; they did not when storage has them already.
     Raises OSError.
     """
@@ -84,7 +108,7 @@ def publish(*, repository_id: int, digest: Digest, writer: UploadWriter) -> bool
     rows = fetch(_NEW_BLOB, [str(digest), writer.size, now()]) or fetch(
         "SELECT id FROM repositories_blob WHERE digest = %s", [str(digest)]
     )
-    is_new = _stored_size(digest) != writer.size
+    is_new = not _is_stored(digest, writer.size)
     if is_new:
         writer.publish(digest)
     else:
@@ -93,21 +117,23 @@ def publish(*, repository_id: int, digest: Digest, writer: UploadWriter) -> bool
     return is_new
 
 
-def _stored_size(digest: Digest) -> int:
+def _is_stored(digest: Digest, size: int) -> bool:
+    """Whether storage has the blob, if need be taken back from the trash."""
     try:
-        return storage().blob_size(digest)
+        return storage().blob_size(digest) == size
     except BlobMissing:
-        return -1
+        return storage().restore(digest) and storage().blob_size(digest) == size
 
 
 def link(*, repository_id: int, blob_id: int, size: int) -> None:
-    """Let the repository serve the blob of `size` bytes; nothing happens when it may already."""
-    row = {"repository_id": repository_id, "blob_id": blob_id, "size": size, "created_at": now()}
-    insert(
-        "repositories_bloblink",
-        [row],
-        otherwise="ON CONFLICT (repository_id, blob_id) DO NOTHING",
-    )
+    """Let the repository serve the blob of `size` bytes. Inside a transaction.
+
+    A link that is there is written again: so a collector that is about to remove it is either done,
+    and it is made anew, or waits and finds it renewed.
+    """
+    rows = fetch(_LINK, [repository_id, blob_id, size, now()])
+    # Clients push blobs first. What no image turns out to be made of is looked at later.
+    reviews.nominate(Kind.LINK, [rows[0][0]])
 
 
 @once_more_on_conflict
@@ -151,5 +177,6 @@ def unlink(*, principal: Principal, repository: str, digest: Digest) -> None:
                 f"the manifest {manifest} is made of this blob: delete that first",
                 detail={"digest": str(digest), "manifest": manifest},
             ) from error
+        reviews.nominate(Kind.BLOB, [link_row.blob_id])
         forget_on_commit(repository)
         record(principal, "blob.delete", f"{repository}@{digest}")

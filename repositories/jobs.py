@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts import audit, teams, throttle, tokens
 from accounts.sessions import SessionStore
-from repositories import hosts, pulls, uploads, usage
+from repositories import garbage, hosts, pulls, reviews, trash, uploads, usage
 from repositories.models import Job
 
 # How long a claim stands; work that takes longer is taken over as if its process had died.
@@ -23,6 +23,10 @@ CLAIM = timedelta(hours=1)
 RETRY_AFTER = timedelta(minutes=5)
 HOURLY = timedelta(hours=1)
 MINUTELY = timedelta(minutes=1)
+# Other work should not wait longer for the collector.
+COLLECT_SECONDS = 20.0
+# All files are looked at once in so many hours.
+SWEEP_HOURS = 24
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +78,31 @@ def measure_storage() -> str:
     return f"{usage.measure()} bytes stored"
 
 
+def collect_garbage() -> str:
+    """Remove rows that nothing has needed for as long as the grace is, and their files."""
+    tally = garbage.collect(grace=_grace(), seconds=COLLECT_SECONDS)
+    return (
+        f"{tally.manifests} manifests, {tally.links} links and {tally.blobs} blobs removed, "
+        f"{tally.trashed_bytes} bytes moved to the trash"
+    )
+
+
+def sweep_storage() -> str:
+    """Find what nobody nominated, look at this hour's share of the files, and purge the trash."""
+    hour = int(time.time() // 3600) % SWEEP_HOURS
+    forgotten = reviews.nominate_forgotten()
+    shards = range(hour, trash.SHARDS, SWEEP_HOURS)
+    swept, purged = trash.sweep(grace=_grace(), shards=shards), trash.purge(grace=_grace())
+    return (
+        f"{forgotten} rows nominated, {swept.strays} stray files moved to the trash, "
+        f"{purged.purged_bytes} bytes freed"
+    )
+
+
+def _grace() -> timedelta:
+    return timedelta(seconds=settings.GARBAGE_GRACE)
+
+
 def periodic() -> list[Periodic]:
     """The work that the settings ask for."""
     work = [
@@ -83,6 +112,9 @@ def periodic() -> list[Periodic]:
     ]
     if settings.AUDIT_RETENTION:
         work.append(Periodic("purge-audit-log", HOURLY, purge_audit_log))
+    if settings.GARBAGE_ENABLED:
+        work.append(Periodic("collect-garbage", MINUTELY, collect_garbage, rest=4))
+        work.append(Periodic("sweep-storage", HOURLY, sweep_storage, rest=20))
     if settings.UPLOAD_PURGING_ENABLED:
         interval = timedelta(seconds=settings.UPLOAD_PURGING_INTERVAL)
         work.append(Periodic("purge-uploads", interval, purge_uploads))

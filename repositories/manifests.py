@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from repositories import tags
-from repositories.access import Principal, name_unknown
+from repositories import needs, reviews, tags
+from repositories.access import Action, Principal, allowed, name_unknown
 from repositories.audit import record
 from repositories.database import execute, fetch, insert, now, once_more_on_conflict, placeholders
 from repositories.first_push import repository_for_push
@@ -23,6 +23,7 @@ from repositories.oci.errors import (
     ManifestInvalid,
     ManifestUnknown,
 )
+from repositories.reviews import Kind
 
 # The two look-ups of every pull: by unique indexes all the way, and written out, because building
 # them anew costs more than running them.
@@ -97,6 +98,20 @@ def read(*, repository: str, reference: str) -> StoredManifest:
     return StoredManifest(digest, media_type, bytes(payload), *ids)
 
 
+def renew(*, principal: Principal, repository: str, manifest: StoredManifest) -> None:
+    """Keep a manifest for somebody who asks whether it is here before they push an index of it.
+
+    That is who may push. What was found by a tag needs nothing, nor does anything where untagged
+    manifests are kept. Raises ManifestUnknown, NameUnknown when it has just been collected.
+    """
+    if not reviews.removes_untagged() or manifest.tag_id:
+        return
+    if Action.PUSH not in allowed(principal=principal, name=repository):
+        return
+    if not reviews.renew(Kind.MANIFEST, manifest.id):
+        raise _unknown(repository, manifest.digest)
+
+
 def _unknown(repository: str, reference: str) -> Exception:
     if not Repository.objects.filter(name=repository).exists():
         return name_unknown(repository)
@@ -155,7 +170,8 @@ def _store(
         else:
             repository_id = repository_for_push(principal=principal, name=repository)
             manifest_id = None
-        if manifest_id is None:  # otherwise its blobs are here, and cannot have left since
+        # Otherwise its blobs are here, and cannot have left since.
+        if manifest_id is None or not _is_held(manifest_id):
             manifest_id = _insert(principal, repository_id, digest, payload, parsed)
         tags.move(
             principal=principal,
@@ -167,6 +183,11 @@ def _store(
         )
         record(principal, "manifest.push", f"{repository}@{digest}", tags=sorted(names))
         _note_push(repository_id)
+
+
+def _is_held(manifest_id: int) -> bool:
+    """Whether a manifest that was found stays, though nothing may name it. Inside a transaction."""
+    return not reviews.removes_untagged() or reviews.hold(Kind.MANIFEST, manifest_id)
 
 
 def _note_push(repository_id: int) -> None:
@@ -238,19 +259,30 @@ def _insert(
             for position, child in enumerate(parsed.manifests)
         ),
     )
+    _hold_children(repository_id, manifest_id, parsed)
     return manifest_id
+
+
+def _hold_children(repository_id: int, manifest_id: int, parsed: oci.ParsedManifest) -> None:
+    """Let nobody collect what the index lists as the index comes, nor the manifest itself."""
+    if reviews.removes_untagged():
+        children = {str(child.digest) for child in parsed.manifests}
+        rows = Manifest.objects.filter(repository=repository_id, digest__in=children)
+        held = [manifest_id, *rows.values_list("pk", flat=True)]
+        reviews.nominate(Kind.MANIFEST, held)
 
 
 @once_more_on_conflict
 def delete(*, principal: Principal, repository: str, digest: Digest) -> int:
     """Remove a manifest with the tags that name it (end-9); its blobs stay linked.
 
-    Returns how many manifests of the repository it listed as an index: they stay. Raises
-    ManifestUnknown, NameUnknown.
+    Returns how many manifests of the repository it listed as an index: they stay, for now where
+    untagged ones are removed. Raises ManifestUnknown, NameUnknown.
     """
     with transaction.atomic():
         manifest = (
-            Manifest.objects.only("id", "repository_id")
+            Manifest.objects.select_for_update(of=("self",))  # before any review, as the collector
+            .only("id", "repository_id")
             .filter(repository__name=repository, digest=str(digest))
             .first()
         )
@@ -261,6 +293,9 @@ def delete(*, principal: Principal, repository: str, digest: Digest) -> int:
             digest__in=manifest.children.values("digest"),
         ).count()
         names = list(manifest.tags.values_list("name", flat=True))
+        reviews.nominate(Kind.LINK, set(manifest.blobs.values_list("link_id", flat=True)))
+        if reviews.removes_untagged():
+            reviews.nominate(Kind.MANIFEST, needs.kept_by(manifest.repository_id, [manifest.pk]))
         manifest.delete()
         forget_on_commit(repository)
         tags.forget(principal=principal, repository_id=manifest.repository_id, names=names)

@@ -4,12 +4,14 @@ from collections.abc import Collection, Iterable
 
 from django.db import transaction
 
+from repositories import reviews
 from repositories.access import Principal, name_unknown
 from repositories.audit import record
 from repositories.database import fetch, for_update, insert, now, placeholders
 from repositories.memory import forget_on_commit
 from repositories.models import Repository, Tag
 from repositories.oci.errors import ManifestUnknown
+from repositories.reviews import Kind
 
 _CURRENT = "SELECT name, manifest_id FROM repositories_tag WHERE repository_id = %s AND name IN"
 
@@ -54,6 +56,7 @@ def move(
     )
     # Also where all of them seem to be new: another push may just have made one, which this moves.
     forget_on_commit(repository)
+    reviews.nominate(Kind.MANIFEST, set(current.values()) - {manifest_id})
     moved = (name for name in wanted if current.get(name) != manifest_id)
     _record(principal, repository_id, moved, digest)
 
@@ -71,6 +74,7 @@ def delete(*, principal: Principal, repository: str, name: str) -> None:
                 raise name_unknown(repository)
             raise ManifestUnknown("this repository has no such tag", detail={"tag": name})
         tag.delete()
+        reviews.nominate(Kind.MANIFEST, [tag.manifest_id])
         forget_on_commit(repository)
         _record(principal, tag.repository_id, [name], "")
         record(principal, "tag.delete", f"{repository}:{name}")

@@ -47,6 +47,7 @@ def get(request: Request, name: str, digest: str) -> Response:
         headers["Content-Range"] = f"bytes {part.start}-{part.end}/{blob.size}"
     if request.method == "HEAD":
         _check_stored(name, blob)
+        blobs.renew(principal=request.principal, repository=name, blob=blob)
         return Response(status, {**headers, "Content-Length": str(length)})
     return Response(status, headers, _open(name, blob, offset, length))
 

@@ -42,6 +42,8 @@ def get(request: Request, name: str, reference: str) -> Response:
             digest=manifest.digest,
             principal_name=request.principal.name,
         )
+    else:
+        manifests.renew(principal=request.principal, repository=name, manifest=manifest)
     return Response(200, headers, manifest.payload)
 
 

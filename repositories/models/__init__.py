@@ -15,6 +15,7 @@ Team ─┬─ Repository ─┬─ BlobLink ── Blob            what a repos
       └─ Membership ── User
 Job                                                 periodic work, claimed by whoever is free
 Host                                                who works on this database (hosts.py)
+Review                                              what may have become garbage (garbage.py)
 ```
 """
 
@@ -25,6 +26,7 @@ from repositories.models.job import Job
 from repositories.models.manifest import Manifest, ManifestBlob, ManifestChild
 from repositories.models.pull import Pull
 from repositories.models.repository import Repository
+from repositories.models.review import Review
 from repositories.models.tag import Tag, TagChange
 from repositories.models.upload import Upload
 from repositories.models.usage import RepositoryUsage, StorageSample, TeamUsage
@@ -41,6 +43,7 @@ __all__ = [
     "Repository",
     "RepositoryGrant",
     "RepositoryUsage",
+    "Review",
     "StorageSample",
     "Tag",
     "TagChange",

@@ -9,6 +9,8 @@ What a driver promises:
   cut (invariant I0: the file is durable before the row is committed).
 - an upload has one writer at a time, across all processes.
 - after a crash at any point an upload's size is the number of bytes that can be read back.
+- `discard` takes a blob away whole or not at all, and `restore` brings back what it took, until
+  `purge_trash` has made an end of it. Who calls them has locked the digest, as `publish` has it.
 """
 
 from abc import ABC, abstractmethod
@@ -36,6 +38,14 @@ class StoredUpload(NamedTuple):
     """An upload as storage sees it: its id, its size in bytes and when it last grew."""
 
     id: str
+    size: int
+    modified: datetime
+
+
+class StoredBlob(NamedTuple):
+    """A blob as storage sees it: its size in bytes, and when it was written, or discarded."""
+
+    digest: Digest
     size: int
     modified: datetime
 
@@ -128,6 +138,33 @@ class Storage(ABC):
 
         Whoever published it may have been killed before they had made sure. Raises OSError.
         """
+
+    @abstractmethod
+    def stored(self, shard: int) -> Iterator[StoredBlob]:
+        """The blobs whose digest's hex begins with the byte `shard`, in no order.
+
+        From 0 to 255 they are all that there are: nobody has to look at them in one go.
+        """
+
+    @abstractmethod
+    def is_shared(self) -> bool:
+        """Whether another registry's records lie beside the blobs: not all of them are ours."""
+
+    @abstractmethod
+    def discard(self, digest: Digest) -> int:
+        """Move a blob to the trash; how many bytes it has. Raises BlobMissing, OSError."""
+
+    @abstractmethod
+    def restore(self, digest: Digest) -> bool:
+        """Take a blob back from the trash, durably; whether it was there. Raises OSError."""
+
+    @abstractmethod
+    def trash(self) -> Iterator[StoredBlob]:
+        """What is in the trash, with the time at which it was discarded, in no order."""
+
+    @abstractmethod
+    def purge_trash(self, *, before: datetime) -> list[StoredBlob]:
+        """Remove for good what was discarded before then; what that was. Raises OSError."""
 
     @abstractmethod
     def internal_path(self, digest: Digest) -> str:

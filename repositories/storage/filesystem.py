@@ -4,11 +4,13 @@
 <root>/
   docker/registry/v2/blobs/<alg>/<first two hex>/<hex>/data     a blob, raw bytes
   berth/uploads/<uuid>                                          an upload in flight
+  berth/trash/<alg>-<hex>                                       a blob that nothing needed
 ```
 
 Publishing: the upload's bytes are synced, the file is renamed to `data`, and every folder whose
 entries changed is synced, from the blob upwards. Both places are on one file system, so that the
-rename is atomic (a system check says so when they are not).
+rename is atomic (a system check says so when they are not). A discarded blob is renamed the same
+way, and its time set before: the trash is purged by that.
 
 One writer a time is kept by `flock` on the upload's file: the kernel lets go of it when a process
 dies, however it dies.
@@ -24,10 +26,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from repositories.oci.digests import CANONICAL, Digest
+from repositories.oci.digests import CANONICAL, HEX_LENGTHS, Digest
+from repositories.oci.errors import DigestInvalid
 from repositories.storage.base import (
     BlobMissing,
     Storage,
+    StoredBlob,
     StoredUpload,
     UploadBusy,
     UploadGone,
@@ -47,6 +51,7 @@ class FilesystemStorage(Storage):
         self.root = Path(root)
         self.blobs = self.root / "docker" / "registry" / "v2" / "blobs"
         self._uploads = self.root / "berth" / "uploads"
+        self._trash = self.root / "berth" / "trash"
         self.hashes = HashMemory()
         self._durable: set[Path] = set()
 
@@ -126,6 +131,60 @@ class FilesystemStorage(Storage):
         self.make_durable(folder.parent)
         sync_folder(folder.parent)
         sync_folder(folder)
+
+    def stored(self, shard: int) -> Iterator[StoredBlob]:
+        for algorithm in HEX_LENGTHS:
+            folder = self.blobs / algorithm / f"{shard:02x}"
+            with suppress(FileNotFoundError), os.scandir(folder) as entries:
+                for entry in entries:
+                    yield from _stored(f"{algorithm}:{entry.name}", f"{entry.path}/data")
+
+    def is_shared(self) -> bool:
+        return (self.blobs.parent / "repositories").exists()
+
+    def discard(self, digest: Digest) -> int:
+        path = self.blob_path(digest)
+        self.make_durable(self._trash)
+        try:
+            size = path.stat().st_size
+            os.utime(path)
+            os.replace(path, self._trash_path(digest))
+        except FileNotFoundError as error:
+            raise BlobMissing(str(digest)) from error
+        sync_folder(self._trash)
+        sync_folder(path.parent)
+        with suppress(OSError):  # somebody keeps something of theirs in it
+            path.parent.rmdir()
+        return size
+
+    def restore(self, digest: Digest) -> bool:
+        path, discarded = self.blob_path(digest), self._trash_path(digest)
+        if not discarded.exists():
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.replace(discarded, path)
+        except FileNotFoundError:  # purged meanwhile
+            return False
+        self.confirm(digest)
+        return True
+
+    def trash(self) -> Iterator[StoredBlob]:
+        with suppress(FileNotFoundError), os.scandir(self._trash) as entries:
+            for entry in entries:
+                yield from _stored(entry.name.replace("-", ":", 1), entry.path)
+
+    def purge_trash(self, *, before: datetime) -> list[StoredBlob]:
+        purged = []
+        for blob in self.trash():
+            if blob.modified < before:
+                with suppress(FileNotFoundError):  # taken back, or purged by somebody else
+                    self._trash_path(blob.digest).unlink()
+                    purged.append(blob)
+        return purged
+
+    def _trash_path(self, digest: Digest) -> Path:
+        return self._trash / f"{digest.algorithm}-{digest.hex}"
 
     def make_durable(self, folder: Path) -> None:
         """Make `folder` and what is missing above it, so that a power cut takes nothing back.
@@ -244,6 +303,13 @@ class _FileWriter(UploadWriter):
         if self._stream is not None and self._size:
             value = self._stream.settle()
             self._storage.hashes.keep(self._upload, self._size, self._stream.algorithm, value)
+
+
+def _stored(name: str, path: str) -> Iterator[StoredBlob]:
+    """The blob, unless it is none of ours, or has gone while we were looking."""
+    with suppress(DigestInvalid, FileNotFoundError, NotADirectoryError):
+        digest, status = Digest.parse(name), os.stat(path)
+        yield StoredBlob(digest, status.st_size, _modified(status))
 
 
 def _modified(status: os.stat_result) -> datetime:

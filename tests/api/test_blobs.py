@@ -1,10 +1,13 @@
 """end-2 and end-10: blobs pulled, whole and in part, and deleted."""
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 
 from repositories.access import Principal
-from repositories.models import BlobLink
+from repositories.models import BlobLink, Review
 from repositories.oci.digests import Digest
 from repositories.storage.base import Storage
 from repositories.storage.filesystem import FilesystemStorage
@@ -230,3 +233,23 @@ class TestDelete:
 
         assert (answer.status, answer.code) == (405, "UNSUPPORTED")
         assert BlobLink.objects.exists()
+
+
+@pytest.mark.parametrize(("who", "begins_anew"), [("reader", False), ("writer", True)])
+def test_asking_for_a_blob_keeps_it_for_who_may_push(
+    call: Caller, who: str, begins_anew: bool, request: pytest.FixtureRequest, writer: Principal
+) -> None:
+    """A client that is told that a blob is here does not push it before its manifest."""
+    push_blob(writer, CONTENT)
+    old = timezone.now() - timedelta(days=1)
+    Review.objects.update(nominated_at=old)
+    assert call("HEAD", BLOB, by=request.getfixturevalue(who)).status == 200
+    assert (Review.objects.get().nominated_at > old) is begins_anew
+
+
+def test_asking_for_a_blob_of_an_image_writes_nothing(call: Caller, writer: Principal) -> None:
+    push_image(writer, CONTENT)
+    Review.objects.all().delete()
+    assert call("HEAD", BLOB, by=writer).status == 200
+    assert call("GET", BLOB, by=writer).status == 200
+    assert not Review.objects.exists()

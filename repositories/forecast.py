@@ -1,0 +1,77 @@
+"""What the collector would remove now, without removing it."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from repositories import garbage, needs, trash
+from repositories.models import Blob, BlobLink, Manifest
+from repositories.reviews import Kind
+from repositories.storage import storage
+from repositories.trash import Progress, Tally, nothing
+
+
+def forecast(*, grace: timedelta, progress: Progress = nothing) -> Tally:
+    """What a run with `insist` would say, if nobody changed anything meanwhile.
+
+    What nobody has nominated yet is no part of it.
+    """
+    tally, now = Tally(), timezone.now()
+    manifests = _manifests(grace, tally)
+    links = _links(grace, manifests, tally)
+    sizes = _blobs(grace, links, tally)
+    tally.manifests, tally.links, tally.blobs = len(manifests), len(links), len(sizes)
+    for shard in range(trash.SHARDS):
+        for blob in trash.strays(shard, before=now - grace):
+            if storage().is_shared():
+                tally.kept[trash.SHARED] += 1
+            else:
+                tally.strays += 1
+                tally.trashed_bytes += blob.size
+        progress()
+    tally.trashed_bytes += sum(sizes.values())
+    discarded = [blob for blob in storage().trash() if blob.modified < now - grace]
+    at_once = not grace  # what is moved to the trash now leaves it now
+    tally.purged = len(discarded) + (tally.blobs + tally.strays if at_once else 0)
+    tally.purged_bytes = sum(blob.size for blob in discarded)
+    tally.purged_bytes += tally.trashed_bytes if at_once else 0
+    return tally
+
+
+def _manifests(grace: timedelta, tally: Tally) -> set[int]:
+    """Those that nothing needs, with what only they keep."""
+    going: set[int] = set()
+    due = garbage.due_targets(Kind.MANIFEST, grace)
+    rows = Manifest.objects.filter(pk__in=due).values_list("pk", "repository_id")
+    for id, repository in rows:
+        reason = garbage.why_needed(repository, id)
+        if reason:
+            tally.kept[reason] += 1
+            continue
+        for kept in needs.below(repository, [id]):
+            if kept not in going and not garbage.why_needed(repository, kept):
+                going.add(kept)
+    return going
+
+
+def _links(grace: timedelta, manifests: set[int], tally: Tally) -> set[int]:
+    going = needs.links_only_of(manifests)
+    for ids in needs.pieces(garbage.due_targets(Kind.LINK, grace)):
+        rows = BlobLink.objects.filter(pk__in=ids)
+        unused = set(rows.filter(uses=None).values_list("pk", flat=True))
+        used = set(rows.exclude(uses=None).values_list("pk", flat=True)) - going
+        if used:
+            tally.kept[garbage.USED] += len(used)
+        going |= unused
+    return going
+
+
+def _blobs(grace: timedelta, links: set[int], tally: Tally) -> dict[int, int]:
+    sizes = needs.blobs_only_of(links)
+    for ids in needs.pieces(garbage.due_targets(Kind.BLOB, grace)):
+        rows = Blob.objects.filter(pk__in=ids)
+        sizes |= dict(rows.filter(links=None).values_list("pk", "size"))
+        linked = set(rows.exclude(links=None).values_list("pk", flat=True)) - sizes.keys()
+        if linked:
+            tally.kept[garbage.LINKED] += len(linked)
+    return sizes

@@ -1,0 +1,137 @@
+"""Nominations for the garbage collector: what may have lost the last thing that needed it.
+
+Whoever takes a need away nominates, in the transaction that does it, and goes on. Nominating again
+begins the grace anew. Nothing is decided here: see `garbage`.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from repositories import database
+from repositories.models import Review
+
+Kind = Review.Kind
+
+_PIECE = 1000
+_TABLES = {
+    Kind.MANIFEST: "repositories_manifest",
+    Kind.LINK: "repositories_bloblink",
+    Kind.BLOB: "repositories_blob",
+}
+_BEGIN_ANEW = (
+    "ON CONFLICT (kind, target) DO UPDATE "
+    "SET nominated_at = excluded.nominated_at, failures = 0, retry_at = NULL"
+)
+
+_NOT_NOMINATED = """
+AND NOT EXISTS (
+    SELECT 1 FROM repositories_review AS review
+    WHERE review.kind = %s AND review.target = subject.id
+) LIMIT %s
+"""
+_FORGOTTEN = {
+    Kind.MANIFEST: """
+SELECT subject.id FROM repositories_manifest AS subject
+WHERE NOT EXISTS (SELECT 1 FROM repositories_tag AS tag WHERE tag.manifest_id = subject.id)
+AND NOT EXISTS (
+    SELECT 1 FROM repositories_manifestchild AS entry
+    JOIN repositories_manifest AS parent ON parent.id = entry.parent_id
+    WHERE entry.digest = subject.digest AND parent.repository_id = subject.repository_id
+) AND NOT EXISTS (
+    SELECT 1 FROM repositories_manifest AS other
+    WHERE other.repository_id = subject.repository_id AND other.digest = subject.subject
+)
+""",
+    Kind.LINK: """
+SELECT subject.id FROM repositories_bloblink AS subject
+WHERE NOT EXISTS (
+    SELECT 1 FROM repositories_manifestblob AS part WHERE part.link_id = subject.id
+)
+""",
+    Kind.BLOB: """
+SELECT subject.id FROM repositories_blob AS subject
+WHERE NOT EXISTS (
+    SELECT 1 FROM repositories_bloblink AS link WHERE link.blob_id = subject.id
+)
+""",
+}
+
+
+def removes_untagged() -> bool:
+    """Whether manifests go that no tag leads to; otherwise nobody need care for them."""
+    return bool(settings.GARBAGE_UNTAGGED and settings.DELETE_ENABLED)
+
+
+def nominate(kind: Kind, targets: Collection[int], *, since: datetime | None = None) -> None:
+    """Have the rows with these ids looked at when the grace is over. Inside a transaction.
+
+    With `since` the grace has run from then on, unless they have been nominated already. Manifests
+    are nominated where untagged ones are removed, and kept otherwise. Ids are taken in their order,
+    so that two requests cannot wait for each other.
+    """
+    if kind is Kind.MANIFEST and not removes_untagged():
+        return
+    at = connection.ops.adapt_datetimefield_value(since or timezone.now())
+    ids = sorted(set(targets))
+    for start in range(0, len(ids), _PIECE):
+        database.insert(
+            "repositories_review",
+            [
+                {"kind": kind.value, "target": id, "nominated_at": at}
+                for id in ids[start : start + _PIECE]
+            ],
+            otherwise="ON CONFLICT (kind, target) DO NOTHING" if since else _BEGIN_ANEW,
+        )
+
+
+def hold(kind: Kind, target: int) -> bool:
+    """Begin the row's grace anew; whether it is still there. Inside a transaction.
+
+    A collector that is about to remove the row is either done, or leaves it alone.
+    """
+    nominate(kind, [target])
+    return exists(kind, target)
+
+
+def renew(kind: Kind, target: int) -> bool:
+    """Promise somebody who may push that the row stays for a while; whether it is still there.
+
+    At least half of the grace is left then: asking again and again does not write each time.
+    """
+    grace = timedelta(days=settings.GARBAGE_UNTAGGED) if kind is Kind.MANIFEST else _grace()
+    known = Review.objects.filter(kind=kind, target=target).values_list("nominated_at").first()
+    if known and known[0] > timezone.now() - grace / 2:
+        return exists(kind, target)
+    with transaction.atomic():
+        return hold(kind, target)
+
+
+def _grace() -> timedelta:
+    return timedelta(seconds=settings.GARBAGE_GRACE)
+
+
+def exists(kind: Kind, target: int) -> bool:
+    """Whether there is such a row."""
+    # The table is one of three that are written above.
+    statement = f"SELECT 1 FROM {_TABLES[kind]} WHERE id = %s"  # noqa: S608
+    return bool(database.fetch(statement, [target]))
+
+
+def nominate_forgotten() -> int:
+    """Nominate what nothing needs and nobody has nominated: how many rows.
+
+    Such as what was changed past Berth, or before it had a collector.
+    """
+    count = 0
+    for kind, statement in _FORGOTTEN.items():
+        if kind is Kind.MANIFEST and not removes_untagged():
+            continue
+        while rows := database.fetch(statement + _NOT_NOMINATED, [kind.value, _PIECE]):
+            with transaction.atomic():
+                nominate(kind, [id for (id,) in rows])
+            count += len(rows)
+    return count

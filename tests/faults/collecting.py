@@ -1,0 +1,92 @@
+"""The collector beside a running server, in a loop; and what must hold whatever it does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.live import ROOT, LiveServer
+
+# A server on which everything is collected as soon as nothing needs it, and that knows that
+# untagged manifests go. Those younger than the shortest age that the settings take, too.
+SETTINGS = {"REGISTRY_GARBAGE_GRACE": "0s", "REGISTRY_GARBAGE_UNTAGGED": "1"}
+# Of all that may be wrong inside: a row without its file (I0), a file without a row.
+_INSPECT = """
+import json
+from repositories.models import Blob, Manifest, ManifestBlob
+from repositories.storage import storage
+rows = dict(Blob.objects.values_list("digest", "size"))
+files = {str(b.digest): b.size for shard in range(256) for b in storage().stored(shard)}
+print(json.dumps({
+    "lost": sorted(digest for digest, size in rows.items() if files.get(digest) != size),
+    "strays": sorted(files.keys() - rows.keys()),
+    "trash": sorted(str(blob.digest) for blob in storage().trash()),
+    "manifests": sorted(" ".join(row) for row in Manifest.objects.values_list(
+        "repository__name", "digest")),
+}))
+"""
+_COLLECT = """
+import io
+from django.core.management import call_command
+call_command("collect_garbage", grace="0s", stdout=io.StringIO())
+"""
+_LOOP = """
+import select, sys
+from datetime import timedelta
+from django.conf import settings
+from repositories import garbage, reviews, trash
+settings.GARBAGE_UNTAGGED = 1e-9
+none, removed, rounds = timedelta(0), trash.Tally(), 0
+print("looping", flush=True)
+while not select.select([sys.stdin], [], [], 0.005)[0]:
+    removed.add(garbage.collect(grace=none, insist=True))
+    if rounds % 5 == 0:
+        reviews.nominate_forgotten()
+        removed.add(trash.sweep(grace=none, shards=range(rounds % 7, trash.SHARDS, 7)))
+        removed.add(trash.purge(grace=none))
+    rounds += 1
+print(removed.manifests, removed.links, removed.blobs, removed.strays, removed.purged,
+      removed.kept["failed, and tried again later"], rounds)
+"""
+FIGURES = ("manifests", "links", "blobs", "strays", "purged", "failures", "rounds")
+
+
+def inspect(server: LiveServer, *, after_collecting: bool = False) -> dict[str, list[str]]:
+    """What is in the database and on disk, and does not fit; `after_collecting` all that can go."""
+    code = (_COLLECT if after_collecting else "") + _INSPECT
+    found: dict[str, list[str]] = json.loads(server.manage("shell", "-v", "0", "-c", code))
+    return found
+
+
+@contextmanager
+def collecting(server: LiveServer) -> Iterator[dict[str, int]]:
+    """A process that collects everything without grace, over and over. Afterwards: its figures."""
+    figures: dict[str, int] = {}
+    with subprocess.Popen(
+        [sys.executable, "manage.py", "shell", "-v", "0", "-c", _LOOP],
+        cwd=ROOT,
+        env=server.environment | {"REGISTRY_DATA": str(server.data)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout
+        line = process.stdout.readline()
+        assert line == "looping\n", line + process.stdout.read()
+        try:
+            yield figures
+        finally:
+            output, _ = process.communicate("\n", timeout=120)
+        assert process.returncode == 0, output
+        numbers = map(int, output.splitlines()[-1].split())
+        figures.update(zip(FIGURES, numbers, strict=True))
+
+
+def is_long() -> bool:
+    """Whether the long runs are wanted: `BERTH_FAULTS=long`."""
+    return os.environ.get("BERTH_FAULTS") == "long"
