@@ -9,11 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.models import User
+from api.v1.deletions import DeletionShape
 from api.v1.endpoint import Endpoint, operation
 from api.v1.fields import PARAGRAPHS, Name, RoleField, Strict, Text
 from api.v1.pagination import PageByName
 from api.v1.permissions import SignedInOrReading
-from repositories import administration, overview
+from repositories import administration, deletion, overview
 from repositories.access import Action, Principal, allowed
 from repositories.models import Repository, RepositoryGrant, Tag
 from repositories.models.repository import MAX_DESCRIPTION_BYTES
@@ -125,6 +126,12 @@ class RepositoryView(Endpoint):
             if field in self.body:
                 change(principal=self.principal, name=repository, **{field: self.body[field]})
         return self.answer(_found(self.principal).get(name=repository), RepositoryDetail)
+
+    @operation("Delete a repository", answer=DeletionShape)
+    def delete(self, request: Request, repository: str) -> Response:
+        """With everything in it, at once; answers what went. For maintainers."""
+        found = deletion.delete_repository(principal=self.principal, repository=repository)
+        return self.answer(found, DeletionShape)
 
 
 def _grants(principal: Principal, name: str) -> QuerySet[RepositoryGrant]:

@@ -10,6 +10,7 @@ from django.views.generic import RedirectView
 from api.v1 import (
     activity,
     audit,
+    deletions,
     errors,
     images,
     keys,
@@ -134,6 +135,12 @@ urlpatterns = [
         name="referrer-tree",
     ),
     path(f"{_IN_REPOSITORY}/comparison", images.ComparisonView.as_view(), name="comparison"),
+    path(
+        f"{_IN_REPOSITORY}/deletions/preview",
+        deletions.DeletionPreviewView.as_view(),
+        name="deletion-preview",
+    ),
+    path(f"{_IN_REPOSITORY}/deletions", deletions.DeletionsView.as_view(), name="deletions"),
     path(_GRANTS, repositories.GrantsView.as_view(), name="grants"),
     path(f"{_GRANTS}/<name:user>", repositories.GrantView.as_view(), name="grant"),
     path(

@@ -5,29 +5,24 @@ from typing import NamedTuple
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from accounts.web.page import public_page
 from accounts.web.paging import page_of
 from accounts.web.server import server_of
-from repositories import tag_facts, tag_lists, tags
+from repositories import tag_facts, tag_lists
 from repositories.manifest_facts import sized
 from repositories.models import Repository, Tag
 from repositories.oci.artifacts import Kind
-from repositories.oci.errors import ManifestUnknown, TagInvalid
-from repositories.oci.names import validate_tag
 from repositories.tag_facts import TagFacts
 from repositories.tag_lists import COUNTED, Order
 from repositories.web import header, markdown, snippets
+from repositories.web.deletion import selected
 
-# As many as are on a page can be selected there.
-MAX_SELECTED = 100
 _ATTACHED = "sha256-"
 
 
@@ -138,61 +133,11 @@ def untagged(request: HttpRequest, name: str) -> HttpResponse:
     )
 
 
-@public_page("GET", "POST")
-def tags_delete(request: HttpRequest, name: str) -> HttpResponseBase:
-    """What is about to be deleted; and, when that is confirmed, doing it."""
-    found = header.found(request, name)
-    if not found.may_delete:
-        if found.principal.is_anonymous:
-            back = reverse("repository", args=[name])
-            return redirect_to_login(back)
-        raise PermissionDenied(
-            _("Only maintainers may delete tags, and nobody where deleting is switched off.")
-        )
-    chosen = _chosen(request)
-    if not chosen:
-        messages.error(request, _("Select the tags that you want to delete first."))
-        return redirect("repository", name)
-    if request.method == "POST":
-        _delete(request, found, chosen)
-        return redirect("repository", name)
-    rows = Tag.objects.filter(repository=found.repository, name__in=chosen).order_by("name")
-    facts = tag_facts.facts(repository=found.repository, tags=list(rows))
-    context = {"tab": "tags", "tags": facts}
-    return render(
-        request, "repositories/tags_delete.html", header.context_of(request, found) | context
-    )
-
-
-def _chosen(request: HttpRequest) -> list[str]:
-    """The tags that were selected, as far as they can be tags."""
-    query = request.POST if request.method == "POST" else request.GET
-    names = []
-    for text in dict.fromkeys(query.getlist("tag")[:MAX_SELECTED]):
-        try:
-            names.append(validate_tag(text))
-        except TagInvalid:
-            continue
-    return names
-
-
-def _delete(request: HttpRequest, found: header.Found, names: Sequence[str]) -> None:
-    name, count = found.repository.name, 0
-    for tag in names:
-        try:
-            tags.delete(principal=found.principal, repository=name, name=tag)
-        except ManifestUnknown:
-            continue  # somebody else was quicker
-        count += 1
-    text = ngettext("%(count)d tag is deleted.", "%(count)d tags are deleted.", count)
-    messages.success(request, text % {"count": count})
-
-
 @public_page("GET")
 def compare_tags(request: HttpRequest, name: str) -> HttpResponse:
     """From two selected tags, or one, or none, to their comparison: the older one first."""
     found = header.found(request, name)
-    chosen = _chosen(request)
+    chosen = selected(request)
     rows = Tag.objects.filter(repository=found.repository, name__in=chosen[:2])
     names = rows.order_by("pushed_at", "pk").values_list("name", flat=True)
     before, after = ["", "", *names][-2:]

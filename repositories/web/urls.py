@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from repositories.web import activity, image, layers, repository, settings, storage
+from repositories.web import activity, deletion, image, layers, repository, settings, storage
 
 _TAG = "[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _DIGEST = "sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
@@ -11,7 +11,8 @@ _IMAGE = rf"^images/(?P<reference>{_TAG}|{_DIGEST})"
 urlpatterns = [
     path("", repository.repository, name="repository"),
     path("untagged", repository.untagged, name="repository-untagged"),
-    path("delete-tags", repository.tags_delete, name="repository-tags-delete"),
+    path("delete-tags", deletion.tags_delete, name="repository-tags-delete"),
+    path("delete", deletion.repository_delete, name="repository-delete"),
     path("compare", repository.compare_tags, name="repository-compare"),
     path("activity", activity.of_repository, name="repository-activity"),
     path("storage", storage.of_repository, name="repository-storage"),

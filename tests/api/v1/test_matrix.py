@@ -84,6 +84,16 @@ def _of_readers(path: str) -> Row:
     )
 
 
+def _of_deleters(path: str, body: object) -> Row:
+    """Robots and tokens that may delete are among them."""
+    return Row(
+        f"repositories/{{team}}/app/-/{path}",
+        body,
+        "401 404 403 403 200 200 200 200 200",
+        "401 404 404 404 404 404 404 404 200",
+    )
+
+
 ROWS = {
     ("root", "GET"): Row("", None, "302 302 302 302 302 302 302 302 302"),
     ("schema", "GET"): Row("schema/", None, EVERYBODY),
@@ -168,6 +178,9 @@ ROWS = {
     ("repository", "PATCH"): _of_maintainers(
         "repositories/{team}/app", 200, {"visibility": "internal"}
     ),
+    ("repository", "DELETE"): _of_maintainers("repositories/{team}/app", 200),
+    ("deletion-preview", "POST"): _of_deleters("deletions/preview", {"tags": ["v1"]}),
+    ("deletions", "POST"): _of_deleters("deletions", {"tags": ["v1"], "digests": ["{digest}"]}),
     ("grants", "GET"): _of_maintainers("repositories/{team}/app/-/grants", 200),
     ("grant", "PUT"): _of_maintainers("repositories/{team}/app/-/grants/stranger", 200, ROLE),
     ("grant", "DELETE"): _of_maintainers("repositories/{team}/app/-/grants/guest", 204),
