@@ -29,7 +29,14 @@ from django.utils import timezone
 from repositories import needs, reviews
 from repositories.access import Principal
 from repositories.audit import record
-from repositories.database import execute, fetch, for_update, lock_digest, placeholders
+from repositories.database import (
+    execute,
+    fetch,
+    for_update,
+    give_way,
+    lock_digest,
+    placeholders,
+)
 from repositories.memory import forget_on_commit
 from repositories.models import Blob, BlobLink, Manifest, Review
 from repositories.oci.digests import Digest
@@ -110,7 +117,9 @@ def collect(
         for due in _due(kind, _limit(kind, grace), insist=insist):
             if share is not None and time.monotonic() - began > share:
                 break
+            start = time.monotonic()
             _try(kind, due, decide, tally)
+            give_way(since=start)
             progress()
     return tally
 

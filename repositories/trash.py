@@ -14,6 +14,7 @@ the sweep finds it, and moves it in the same way. Nothing in the trash has a row
 its file back does so with the digest locked, before it commits the row.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, fields
@@ -23,7 +24,7 @@ from itertools import islice
 from django.db import transaction
 from django.utils import timezone
 
-from repositories.database import fetch, lock_digest
+from repositories.database import fetch, give_way, lock_digest
 from repositories.models import Blob
 from repositories.oci.digests import Digest
 from repositories.storage import storage
@@ -93,9 +94,12 @@ def sweep(
         for blob in strays(shard, before=timezone.now() - grace):
             if storage().is_shared():
                 tally.kept[SHARED] += 1
-            elif (size := set_aside(blob.digest)) is not None:
+                continue
+            start = time.monotonic()
+            if (size := set_aside(blob.digest)) is not None:
                 tally.strays += 1
                 tally.trashed_bytes += size
+            give_way(since=start)
         progress()
     return tally
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from repositories.models import (
     ManifestBlob,
     Pull,
     Repository,
+    Review,
     StorageSample,
     Tag,
     TagChange,
@@ -34,10 +35,11 @@ OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 MANY = "many/tags"  # the repository of many tags
 _NUMBERED = "t"  # its tags begin with it, but for those of `_images_to_open`
-_TEAMS = 100
+_TEAMS = 20  # of 50 repositories at least: a page of them
 _LAYERS = 12
 _BASE_BYTES = 30_000_000
 _PIECE = 2_000
+_FULL, _FULL_LAYERS = 10_000, 100  # blobs of a full repository, and of an image in it
 _DAYS = 90
 _VISIBILITIES = ["private"] * 8 + ["internal", "public"]
 
@@ -222,4 +224,63 @@ def _images(images: list[tuple[Repository, str, str]]) -> None:
             Pull(repository=r, tag=tag, digest=m.digest, pulled_by="member", at=at, count=1)
             for ((r, tag, _), m), at in zip(rows, times, strict=True)
         ]
+    )
+
+
+def blobs(count: int, *, garbage: Sequence[str], size: int) -> None:
+    """So many blobs that images are made of, and the blobs `garbage` that no repository links.
+
+    The latter have `size` bytes, and were nominated two days ago. Each image has 100 blobs, each
+    repository 100 images.
+    """
+    team = Team.objects.create(name="full")
+    for start in range(0, count, _FULL):
+        repository = Repository.objects.create(name=f"full/app-{start // _FULL:04}", team=team)
+        for numbers in (
+            range(n, min(n + _PIECE, count)) for n in range(start, start + _FULL, _PIECE)
+        ):
+            _full_images(repository, numbers)
+    long_ago = timezone.now() - timedelta(days=2)
+    for first in range(0, len(garbage), _PIECE):
+        rows = [Blob(digest=digest, size=size) for digest in garbage[first : first + _PIECE]]
+        Review.objects.bulk_create(
+            [
+                Review(kind=Review.Kind.BLOB, target=row.pk, nominated_at=long_ago)
+                for row in Blob.objects.bulk_create(rows)
+            ]
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _full_images(repository: Repository, numbers: range) -> None:
+    links = BlobLink.objects.bulk_create(
+        [
+            BlobLink(repository=repository, blob=blob, size=blob.size)
+            for blob in Blob.objects.bulk_create(
+                [Blob(digest=digest_of(f"full {n}"), size=1000 + n) for n in numbers]
+            )
+        ]
+    )
+    parts = [links[start : start + _FULL_LAYERS] for start in range(0, len(links), _FULL_LAYERS)]
+    images = Manifest.objects.bulk_create(
+        [
+            Manifest(
+                repository=repository,
+                digest=digest_of(f"image {part[0].pk}"),
+                media_type=OCI_MANIFEST,
+                payload=b"{}",
+            )
+            for part in parts
+        ]
+    )
+    ManifestBlob.objects.bulk_create(
+        [
+            ManifestBlob(manifest=image, link=link, role="layer", position=position)
+            for image, part in zip(images, parts, strict=True)
+            for position, link in enumerate(part)
+        ]
+    )
+    Tag.objects.bulk_create(
+        [Tag(repository=repository, name=f"v{image.pk}", manifest=image) for image in images]
     )
