@@ -1,7 +1,7 @@
 """One text, and what it may mean: repositories, tags, digests of manifests and blobs.
 
-Only what the principal may see is found. Each look-up is a range of an index, but for the name that
-contains the text somewhere, which takes a look at every name.
+Only what the principal may see is found. Each look-up is a range of an index; `names` has the one
+for a name that contains the text somewhere.
 """
 
 import re
@@ -9,18 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from django.db import connection
 from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.db.models.functions import Length
 
+from repositories import names
 from repositories.access import Principal, ids_if_few, visible_to
 from repositories.models import Blob, BlobLink, Manifest, Repository, Tag
 from repositories.oci.digests import HEX_LENGTHS
-from repositories.oci.names import MAX_NAME_BYTES, MAX_TAG_BYTES
+from repositories.oci.names import MAX_TAG_BYTES
 
 MOST = 20
 _DIGEST = re.compile(rf"(?:({'|'.join(HEX_LENGTHS)}):)?([0-9a-f]{{6,128}})", re.ASCII)
-_NAME = re.compile(r"[a-z0-9._/-]+", re.ASCII)
 _TAG = re.compile(r"[a-zA-Z0-9._-]+", re.ASCII)
 # Sorts behind every character of names, tags and digests.
 _LAST = "~"
@@ -75,26 +74,11 @@ def find(*, principal: Principal, text: str) -> Found:
 
 def _repositories(visible: QuerySet[Repository], text: str) -> list[str]:
     """Those whose name begins with the text, then those that contain it."""
-    if len(text) > MAX_NAME_BYTES or not _NAME.fullmatch(text):
+    if not text:
         return []
-    names = visible.filter(name__contains=text).values_list("name", flat=True)
-    # In no order first: for text that few names contain, PostgreSQL would go through all of them by
-    # the index that has them in order, and read each row.
-    found = list(names.order_by()[: MOST + 1])
-    if len(found) > MOST:
-        found = _first(names.order_by("name"), text)
-    return sorted(found, key=lambda name: (not name.startswith(text), name))[:MOST]
-
-
-def _first(names: QuerySet[Repository, str], text: str) -> list[str]:
-    """Of many names in order those that begin with the text, and those that do not; one query."""
-    beginning = {"name__gte": text, "name__lt": text + _LAST}
-    pieces = [names.filter(**beginning)[:MOST], names.exclude(**beginning)[:MOST]]
-    parts = [piece.query.sql_with_params() for piece in pieces]
-    statement = " UNION ALL ".join(f"SELECT * FROM ({sql}) AS piece" for sql, _ in parts)  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [value for _, values in parts for value in values])
-        return [name for (name,) in cursor.fetchall()]
+    rows = visible.filter(names.containing(text)).order_by("name").values_list("name", flat=True)
+    first = list(rows.filter(names.beginning(text))[:MOST])
+    return first + list(rows.exclude(names.beginning(text))[: MOST - len(first)])
 
 
 def _tags(scope: _Scope, text: str) -> list[FoundTag]:

@@ -20,7 +20,12 @@ class Repository(models.Model):
         PUBLIC = "public", _("Public")  # everyone, where anonymous access allows it
 
     name = ByteOrderedCharField(max_length=MAX_NAME_BYTES)
-    team = models.ForeignKey("accounts.Team", models.PROTECT, related_name="repositories")
+    team = models.ForeignKey(
+        "accounts.Team",
+        models.PROTECT,
+        related_name="repositories",
+        db_index=False,  # see the indexes below
+    )
     visibility = models.CharField(
         max_length=8, choices=Visibility.choices, default=Visibility.PRIVATE
     )
@@ -50,6 +55,14 @@ class Repository(models.Model):
                 models.F("id").desc(),
                 name="repository_latest",
             ),
+            # The same orders, and by name, of one team.
+            models.Index(
+                models.F("team"),
+                Coalesce("pushed_at", "created_at").desc(),
+                models.F("id").desc(),
+                name="repository_team_latest",
+            ),
+            models.Index(fields=["team", "name"], name="repository_team_name"),
         )
 
     def __str__(self) -> str:
