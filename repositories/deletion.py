@@ -11,6 +11,7 @@ pushed for an image of today, and by nobody else, after the grace.
 
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from django.conf import settings
@@ -18,33 +19,25 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from repositories import administration, manifests, needs, reviews, tags
+from repositories import administration, deleted, manifests, needs, previews, reviews, tags
 from repositories.access import Action, Principal, allowed
 from repositories.audit import record
-from repositories.database import once_more_on_conflict
+from repositories.database import fetch, for_update, once_more_on_conflict
 from repositories.memory import forget_on_commit
-from repositories.models import BlobLink, Manifest, Repository, Tag
+from repositories.models import BlobLink, Manifest, Repository
 from repositories.oci.digests import Digest
 from repositories.oci.errors import ManifestUnknown
+from repositories.previews import Preview
 from repositories.reviews import Kind
 
-
-class Preview(NamedTuple):
-    """What a delete takes with it. `bytes` would be freed, `shared_bytes` not: others need them."""
-
-    tags: tuple[str, ...]
-    manifests: tuple[str, ...]  # digests, in their order
-    children: int  # of the manifests: those that only an index of them lists
-    blobs: int
-    bytes: int
-    shared_bytes: int
+_LOCK_TAGS = "SELECT id FROM repositories_tag WHERE repository_id = %s ORDER BY name"
 
 
-class _Going(NamedTuple):
-    """Ids of manifests; `chosen` of them were named, themselves or by a tag."""
+class DeletedTags(NamedTuple):
+    """The tags that went, and the record by which that can be undone, if there is one."""
 
-    all: frozenset[int]
-    chosen: frozenset[int]
+    names: tuple[str, ...]
+    deletion: int | None
 
 
 def preview(
@@ -55,7 +48,7 @@ def preview(
     For who may delete there. Raises Repository.DoesNotExist, PermissionDenied.
     """
     row = _deletable(principal, repository)
-    return _preview(row, names, _going(row.pk, names, digests))
+    return previews.preview(repository_id=row.pk, names=names, digests=digests)
 
 
 def preview_repository(*, principal: Principal, repository: str) -> Preview:
@@ -64,40 +57,65 @@ def preview_repository(*, principal: Principal, repository: str) -> Preview:
     Raises Repository.DoesNotExist, PermissionDenied.
     """
     row = administration.managed_repository(principal, repository)
-    links = set(BlobLink.objects.filter(repository=row).values_list("pk", flat=True))
-    ids = frozenset(row.manifests.values_list("pk", flat=True))
-    return _described(
-        going=_Going(ids, ids),
-        names=list(row.tags.order_by("name").values_list("name", flat=True)),
-        links=links,
-        freed=needs.blobs_only_of(links),
-    )
+    return previews.whole(repository=row)
 
 
 @once_more_on_conflict
 def delete(
-    *, principal: Principal, repository: str, names: Collection[str], digests: Collection[str] = ()
+    *,
+    principal: Principal,
+    repository: str,
+    names: Collection[str],
+    digests: Collection[str] = (),
+    reason: str = "",
 ) -> Preview:
     """Delete tags and manifests with what only they led to; what that was.
 
-    What is not there, because somebody else was quicker, is passed over. For who may delete there.
-    Raises Repository.DoesNotExist, PermissionDenied.
+    All of it can be undone at once; `reason` says there why it was done, if by no hand. What is not
+    there, because somebody else was quicker, is passed over. For who may delete there. Raises
+    Repository.DoesNotExist, PermissionDenied.
     """
     row = _deletable(principal, repository)
     with transaction.atomic():
         # Whoever pushes a tag of one of them meanwhile waits, or was first.
-        candidates = needs.below(row.pk, _start(row.pk, names, digests))
+        candidates = previews.manifests_below(repository_id=row.pk, names=names, digests=digests)
         for ids in needs.pieces(sorted(candidates)):
-            list(Manifest.objects.select_for_update().filter(pk__in=ids).values_list("pk"))
-        going = _going(row.pk, names, digests)
-        found = _preview(row, names, going)
+            rows = Manifest.objects.select_for_update().filter(pk__in=ids).order_by("pk")
+            list(rows.values_list("pk"))
+        found = previews.preview(repository_id=row.pk, names=names, digests=digests)
+        if not (found.tags or found.manifests):
+            return found
+        kind = deleted.Kind.IMAGES if found.manifests else deleted.Kind.TAGS
+        into = deleted.begin(principal=principal, repository_id=row.pk, kind=kind, reason=reason)
         for name in found.tags:
             with suppress(ManifestUnknown):
-                tags.delete(principal=principal, repository=repository, name=name)
+                tags.delete(principal=principal, repository=repository, name=name, into=into)
         for digest in map(Digest.parse, found.manifests):
             with suppress(ManifestUnknown):
-                manifests.delete(principal=principal, repository=repository, digest=digest)
-    return found
+                manifests.delete(
+                    principal=principal, repository=repository, digest=digest, into=into
+                )
+    return replace(found, deletion=into)
+
+
+@once_more_on_conflict
+def delete_tags(*, principal: Principal, repository: str, names: Collection[str]) -> DeletedTags:
+    """Delete tags alone, all by one delete that can be undone; which were there.
+
+    For who may delete there. Raises Repository.DoesNotExist, PermissionDenied.
+    """
+    row = _deletable(principal, repository)
+    gone: list[str] = []
+    with transaction.atomic():
+        into = deleted.begin(principal=principal, repository_id=row.pk, kind=deleted.Kind.TAGS)
+        for name in sorted(set(names)):
+            with suppress(ManifestUnknown):
+                tags.delete(principal=principal, repository=repository, name=name, into=into)
+                gone.append(name)
+        if into and not gone:
+            deleted.drop(into)
+            into = None
+    return DeletedTags(tuple(gone), into)
 
 
 @once_more_on_conflict
@@ -105,13 +123,19 @@ def delete_repository(*, principal: Principal, repository: str) -> Preview:
     """Delete a repository with everything in it. Maintainers.
 
     Its tags, their history, its manifests, pulls, roles and uploads go at once; its blobs when the
-    collector finds that no other repository links them. Raises Repository.DoesNotExist,
-    PermissionDenied.
+    collector finds that no other repository links them. Tags, manifests, roles and settings come
+    back when it is undone. Raises Repository.DoesNotExist, PermissionDenied.
     """
     _require_deletes()
     found = preview_repository(principal=principal, repository=repository)
     with transaction.atomic():
         row = Repository.objects.select_for_update().get(name=repository)
+        # What was pushed until now is kept, and nothing can be pushed any more.
+        fetch(f"{_LOCK_TAGS} {for_update()}", [row.pk])
+        into = deleted.begin(
+            principal=principal, repository_id=row.pk, kind=deleted.Kind.REPOSITORY
+        )
+        deleted.keep_repository(into, row)
         linked = BlobLink.objects.filter(repository=row).values_list("blob_id", flat=True)
         blobs = list(linked)
         # In this order: images protect the links that they are made of.
@@ -129,7 +153,7 @@ def delete_repository(*, principal: Principal, repository: str) -> Preview:
             tags=len(found.tags),
             bytes=found.bytes,
         )
-    return found
+    return replace(found, deletion=into)
 
 
 def _deletable(principal: Principal, name: str) -> Repository:
@@ -146,74 +170,3 @@ def _require_deletes() -> None:
         raise PermissionDenied(
             _("Deleting is switched off: REGISTRY_STORAGE_DELETE_ENABLED=true would allow it.")
         )
-
-
-def _start(repository_id: int, names: Collection[str], digests: Collection[str]) -> set[int]:
-    tagged = Tag.objects.filter(repository=repository_id, name__in=names)
-    return {*tagged.values_list("manifest_id", flat=True), *_named(repository_id, digests)}
-
-
-def _named(repository_id: int, digests: Collection[str]) -> set[int]:
-    rows = Manifest.objects.filter(repository=repository_id, digest__in=digests)
-    return set(rows.values_list("pk", flat=True))
-
-
-def _going(repository_id: int, names: Collection[str], digests: Collection[str]) -> _Going:
-    """Which manifests go: of what the chosen ones lead to, what nothing else leads to."""
-    named = _named(repository_id, digests)
-    start = _start(repository_id, names, digests)
-    candidates = needs.below(repository_id, start)
-    keepers = needs.keepers(repository_id, candidates)
-    tagged = _tagged_otherwise(candidates, names)
-    new = {id for id in candidates - named if id in tagged or keepers.get(id, set()) - candidates}
-    staying: set[int] = set()
-    while new:
-        staying |= new
-        new = {id for id in candidates - named - staying if keepers.get(id, set()) & staying}
-    going = candidates - staying
-    return _Going(frozenset(going), frozenset(start & going))
-
-
-def _tagged_otherwise(manifests: Collection[int], names: Collection[str]) -> set[int]:
-    """Those that a tag leads to which is none of `names`."""
-    found: set[int] = set()
-    for ids in needs.pieces(sorted(manifests)):
-        rows = Tag.objects.filter(manifest__in=ids).exclude(name__in=names)
-        found |= set(rows.values_list("manifest_id", flat=True))
-    return found
-
-
-def _preview(row: Repository, names: Collection[str], going: _Going) -> Preview:
-    tags_here = Tag.objects.filter(repository=row)
-    chosen = set(tags_here.filter(name__in=names).values_list("name", flat=True))
-    for ids in needs.pieces(sorted(going.all)):
-        chosen |= set(tags_here.filter(manifest__in=ids).values_list("name", flat=True))
-    links: set[int] = set()
-    for ids in needs.pieces(sorted(going.all)):
-        used = BlobLink.objects.filter(uses__manifest__in=ids)
-        links |= set(used.values_list("pk", flat=True))
-    only = needs.links_only_of(going.all)
-    return _described(
-        going=going, names=sorted(chosen), links=links, freed=needs.blobs_only_of(only)
-    )
-
-
-def _described(
-    *, going: _Going, names: Collection[str], links: set[int], freed: dict[int, int]
-) -> Preview:
-    digests: list[str] = []
-    for ids in needs.pieces(sorted(going.all)):
-        rows = Manifest.objects.filter(pk__in=ids)
-        digests += rows.values_list("digest", flat=True)
-    total = 0
-    for ids in needs.pieces(sorted(links)):
-        total += sum(BlobLink.objects.filter(pk__in=ids).values_list("blob__size", flat=True))
-    size = sum(freed.values())
-    return Preview(
-        tags=tuple(names),
-        manifests=tuple(sorted(digests)),
-        children=len(going.all - going.chosen),
-        blobs=len(freed),
-        bytes=size,
-        shared_bytes=total - size,
-    )

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from django.conf import settings
 from django.utils import timezone
 
 from repositories import garbage, needs, trash
@@ -55,7 +56,9 @@ def _manifests(grace: timedelta, tally: Tally) -> set[int]:
 
 
 def _links(grace: timedelta, manifests: set[int], tally: Tally) -> set[int]:
-    going = needs.links_only_of(manifests)
+    # What manifests leave behind waits once more, while they can be brought back by an undo.
+    waits = bool(grace and settings.GARBAGE_GRACE)
+    going = set() if waits else needs.links_only_of(manifests)
     for ids in needs.pieces(garbage.due_targets(Kind.LINK, grace)):
         rows = BlobLink.objects.filter(pk__in=ids)
         unused = set(rows.filter(uses=None).values_list("pk", flat=True))

@@ -26,7 +26,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from repositories import needs, reviews
+from repositories import deleted, needs, reviews
 from repositories.access import Principal
 from repositories.audit import record
 from repositories.database import (
@@ -198,11 +198,19 @@ def _decide_on_manifest(due: _Due, tally: Tally) -> None:
 
 
 def _remove_manifest(due: _Due, repository_id: int) -> None:
-    """Delete the manifest; what only it kept has waited as long as it has. Inside a transaction."""
+    """Delete the manifest; what only it kept has waited as long as it has. Inside a transaction.
+
+    But for its links, of which the grace begins anew where the delete can be undone meanwhile.
+    """
+    record = deleted.of_this_run(
+        principal=COLLECTOR, repository_id=repository_id, kind=deleted.Kind.UNTAGGED
+    )
+    deleted.keep_manifests(record, [due.target])
     links = fetch(
         "SELECT link_id FROM repositories_manifestblob WHERE manifest_id = %s", [due.target]
     )
-    reviews.nominate(Kind.LINK, [link for (link,) in links], since=due.nominated_at)
+    since = due.nominated_at if record is None else None
+    reviews.nominate(Kind.LINK, [link for (link,) in links], since=since)
     kept = needs.kept_by(repository_id, [due.target])
     reviews.nominate(Kind.MANIFEST, kept, since=due.nominated_at)
     Manifest.objects.only("pk").get(pk=due.target).delete()

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts import audit, teams, throttle, tokens
 from accounts.sessions import SessionStore
-from repositories import garbage, hosts, pulls, reviews, trash, uploads, usage
+from repositories import deleted, garbage, hosts, pulls, reviews, trash, uploads, usage
 from repositories.models import Job
 
 # How long a claim stands; work that takes longer is taken over as if its process had died.
@@ -73,6 +73,11 @@ def purge_pulls() -> str:
     return f"{pulls.purge(age=pulls.KEPT)} pulls removed"
 
 
+def purge_deletions() -> str:
+    """Remove the records of deletes that cannot be undone any more."""
+    return f"{deleted.purge()} deletes cannot be undone any more"
+
+
 def measure_storage() -> str:
     """Measure how much is stored where."""
     return f"{usage.measure()} bytes stored"
@@ -108,6 +113,7 @@ def periodic() -> list[Periodic]:
     work = [
         Periodic("purge-accounts", HOURLY, purge_accounts),
         Periodic("purge-pulls", HOURLY, purge_pulls),
+        Periodic("purge-deletions", HOURLY, purge_deletions),
         Periodic("measure-storage", MINUTELY, measure_storage, rest=100),
     ]
     if settings.AUDIT_RETENTION:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from repositories import needs, reviews, tags
+from repositories import deleted, needs, reviews, tags
 from repositories.access import Action, Principal, allowed, name_unknown
 from repositories.audit import record
 from repositories.database import execute, fetch, insert, now, once_more_on_conflict, placeholders
@@ -273,11 +273,14 @@ def _hold_children(repository_id: int, manifest_id: int, parsed: oci.ParsedManif
 
 
 @once_more_on_conflict
-def delete(*, principal: Principal, repository: str, digest: Digest) -> int:
+def delete(
+    *, principal: Principal, repository: str, digest: Digest, into: int | None = None
+) -> int:
     """Remove a manifest with the tags that name it (end-9); its blobs stay linked.
 
-    Returns how many manifests of the repository it listed as an index: they stay, for now where
-    untagged ones are removed. Raises ManifestUnknown, NameUnknown.
+    Kept in the record `into`, or in one of its own. Returns how many manifests of the repository
+    it listed as an index: they stay, for now where untagged ones are removed. Raises
+    ManifestUnknown, NameUnknown.
     """
     with transaction.atomic():
         manifest = (
@@ -293,6 +296,12 @@ def delete(*, principal: Principal, repository: str, digest: Digest) -> int:
             digest__in=manifest.children.values("digest"),
         ).count()
         names = list(manifest.tags.values_list("name", flat=True))
+        into = into or deleted.begin(
+            principal=principal,
+            repository_id=manifest.repository_id,
+            kind=deleted.Kind.IMAGES,
+        )
+        deleted.keep_manifests(into, [manifest.pk])
         reviews.nominate(Kind.LINK, set(manifest.blobs.values_list("link_id", flat=True)))
         if reviews.removes_untagged():
             reviews.nominate(Kind.MANIFEST, needs.kept_by(manifest.repository_id, [manifest.pk]))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from repositories.database import fetch, placeholders
 
 # How many ids one query is given.
-_PIECE = 1000
+PIECE = 1000
 
 # Pairs of a manifest that is kept, and the one that keeps it.
 _PAIRS = """
@@ -88,4 +88,4 @@ def _pairs(
 
 def pieces(ids: Sequence[int]) -> Iterator[Sequence[int]]:
     """The ids in parts that a query may be given."""
-    return (ids[start : start + _PIECE] for start in range(0, len(ids), _PIECE))
+    return (ids[start : start + PIECE] for start in range(0, len(ids), PIECE))

@@ -1,19 +1,32 @@
 """Tags of a repository: listed, moved, deleted."""
 
 from collections.abc import Collection, Iterable
+from itertools import islice
 
 from django.db import transaction
 
-from repositories import reviews
+from repositories import deleted, reviews
 from repositories.access import Principal, name_unknown
 from repositories.audit import record
 from repositories.database import fetch, for_update, insert, now, placeholders
 from repositories.memory import forget_on_commit
-from repositories.models import Repository, Tag
+from repositories.models import DeletedTag, Repository, Tag
 from repositories.oci.errors import ManifestUnknown
 from repositories.reviews import Kind
 
 _CURRENT = "SELECT name, manifest_id FROM repositories_tag WHERE repository_id = %s AND name IN"
+_PUT_BACK = """
+INSERT INTO repositories_tag
+    (repository_id, name, manifest_id, created_at, pushed_at, pull_count, pulled_at)
+SELECT manifest.repository_id, kept.name, manifest.id, kept.created_at, kept.pushed_at,
+    kept.pull_count, kept.pulled_at
+FROM repositories_deletedtag AS kept
+JOIN repositories_manifest AS manifest
+    ON manifest.repository_id = %s AND manifest.digest = kept.digest
+WHERE kept.deletion_id = %s ORDER BY kept.name
+ON CONFLICT (repository_id, name) DO NOTHING RETURNING name
+"""
+_PIECE = 1000
 
 
 def listing(*, repository: str, limit: int, last: str = "") -> list[str]:
@@ -61,10 +74,13 @@ def move(
     _record(principal, repository_id, moved, digest)
 
 
-def delete(*, principal: Principal, repository: str, name: str) -> None:
+def delete(
+    *, principal: Principal, repository: str, name: str, into: int | None = None
+) -> int | None:
     """Remove one tag; its manifest and its siblings stay (end-9).
 
-    Raises ManifestUnknown, NameUnknown.
+    Kept in the record `into`, or one of its own, whose id is returned if there is one. Raises
+    ManifestUnknown, NameUnknown.
     """
     with transaction.atomic():
         found = Tag.objects.select_for_update(of=("self",))
@@ -73,11 +89,36 @@ def delete(*, principal: Principal, repository: str, name: str) -> None:
             if not Repository.objects.filter(name=repository).exists():
                 raise name_unknown(repository)
             raise ManifestUnknown("this repository has no such tag", detail={"tag": name})
+        into = into or deleted.begin(
+            principal=principal, repository_id=tag.repository_id, kind=deleted.Kind.TAGS
+        )
+        deleted.keep_tags(into, [tag.pk])
         tag.delete()
         reviews.nominate(Kind.MANIFEST, [tag.manifest_id])
         forget_on_commit(repository)
         _record(principal, tag.repository_id, [name], "")
         record(principal, "tag.delete", f"{repository}:{name}")
+        return into
+
+
+def put_back(
+    *, principal: Principal, repository: str, repository_id: int, deletion: int
+) -> set[str]:
+    """Make the tags of a record again whose manifests are here; the names. Inside a transaction.
+
+    A tag that is there stays as it is: it was pushed anew.
+    """
+    back = {name for (name,) in fetch(_PUT_BACK, [repository_id, deletion])}
+    forget_on_commit(repository)
+    kept = DeletedTag.objects.filter(deletion=deletion).order_by("name")
+    by_digest: dict[str, list[str]] = {}
+    for name, digest in kept.values_list("name", "digest"):
+        if name in back:
+            by_digest.setdefault(digest, []).append(name)
+    rows = ((digest, name) for digest, names in by_digest.items() for name in names)
+    while piece := list(islice(rows, _PIECE)):
+        _record_each(principal, repository_id, piece)
+    return back
 
 
 def forget(*, principal: Principal, repository_id: int, names: Collection[str]) -> None:
@@ -86,6 +127,14 @@ def forget(*, principal: Principal, repository_id: int, names: Collection[str]) 
 
 
 def _record(principal: Principal, repository_id: int, names: Iterable[str], digest: str) -> None:
-    row = {"repository_id": repository_id, "digest": digest, "changed_by": principal.name}
-    at = now()
-    insert("repositories_tagchange", [{**row, "name": name, "changed_at": at} for name in names])
+    _record_each(principal, repository_id, [(digest, name) for name in names])
+
+
+def _record_each(
+    principal: Principal, repository_id: int, moves: Iterable[tuple[str, str]]
+) -> None:
+    row = {"repository_id": repository_id, "changed_by": principal.name, "changed_at": now()}
+    insert(
+        "repositories_tagchange",
+        [{**row, "digest": digest, "name": name} for digest, name in moves],
+    )

@@ -11,7 +11,15 @@ from api.v1.fields import Strict, Text
 from api.v1.image_shapes import ComparisonShape, DescriptionShape, ReferrerTreeShape
 from api.v1.pagination import Page, PageByAge
 from api.v1.permissions import SignedInOrReading
-from repositories import comparison, images, referrer_trees, sharing, tag_facts, tag_history
+from repositories import (
+    comparison,
+    images,
+    referrer_trees,
+    rollback,
+    sharing,
+    tag_facts,
+    tag_history,
+)
 from repositories.administration import visible_repository
 from repositories.images import Description
 from repositories.models import Repository, TagChange
@@ -19,7 +27,8 @@ from repositories.oci.artifacts import Kind
 from repositories.tag_facts import TagFacts
 
 _TAG = "[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
-_REFERENCE = f"{_TAG}|sha256:[0-9a-f]{{64}}|sha512:[0-9a-f]{{128}}"
+_DIGEST = "(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
+_REFERENCE = f"{_TAG}|{_DIGEST}"
 
 
 class TagShape(serializers.Serializer[TagFacts]):
@@ -87,6 +96,14 @@ class ComparisonQuery(PlatformQuery):
     )
 
 
+class Rollback(Strict):
+    """What the tag is to name."""
+
+    digest = Text(
+        pattern=_DIGEST, max_length=135, help_text="One that the tag has named: see its changes."
+    )
+
+
 class _Reading(Endpoint):
     """For whoever may pull from the repository."""
 
@@ -116,6 +133,21 @@ class TagChangesView(_Reading):
         """What it named from when until when, the newest first. For whoever may pull."""
         changes = tag_history.changes(repository=self.found(repository), tag=tag)
         return self.page(changes, TagChangeShape, by="-id")
+
+
+class RollbackView(Endpoint):
+    @operation("Put a tag back", answer=TagShape, body=Rollback)
+    def post(self, request: Request, repository: str, tag: str) -> Response:
+        """Let a tag name again what it named before. For who may push.
+
+        What has been deleted meanwhile is put back first, while that can be undone.
+        """
+        rollback.roll_back(
+            principal=self.principal, repository=repository, tag=tag, digest=self.body["digest"]
+        )
+        found = visible_repository(self.principal, repository)
+        row = found.tags.get(name=tag)
+        return self.answer(tag_facts.facts(repository=found, tags=[row])[0], TagShape)
 
 
 class ImageView(_Reading):

@@ -46,7 +46,8 @@ class NameConverter(_Text):
 
 
 class RepositoryConverter(_Text):
-    regex = "[a-z0-9._/-]{1,255}"
+    # What follows `/-/` is never a part of the name: no other address is taken for a repository's.
+    regex = "(?:(?!/-/)[a-z0-9._/-]){1,255}"
 
 
 class ReferenceConverter(_Text):
@@ -112,6 +113,16 @@ urlpatterns = [
         f"{_TEAM}/invitations/<int:invitation>", teams.InvitationView.as_view(), name="invitation"
     ),
     path("invitations/accept", teams.AcceptanceView.as_view(), name="acceptance"),
+    path(
+        f"{_TEAM}/deletions",
+        deletions.DeletedRepositoriesView.as_view(),
+        name="deleted-repositories",
+    ),
+    path(
+        f"{_TEAM}/deletions/<int:deletion>/undo",
+        deletions.RepositoryUndoView.as_view(),
+        name="repository-undo",
+    ),
     path(f"{_TEAM}/robots", robots.RobotsView.as_view(), name="robots"),
     path(_ROBOT, robots.RobotView.as_view(), name="robot"),
     path(f"{_ROBOT}/tokens", robots.RobotTokensView.as_view(), name="robot-tokens"),
@@ -125,6 +136,11 @@ urlpatterns = [
         f"{_IN_REPOSITORY}/tags/<reference:tag>/changes",
         images.TagChangesView.as_view(),
         name="tag-changes",
+    ),
+    path(
+        f"{_IN_REPOSITORY}/tags/<reference:tag>/rollback",
+        images.RollbackView.as_view(),
+        name="tag-rollback",
     ),
     path(
         f"{_IN_REPOSITORY}/images/<reference:reference>", images.ImageView.as_view(), name="image"
@@ -141,6 +157,11 @@ urlpatterns = [
         name="deletion-preview",
     ),
     path(f"{_IN_REPOSITORY}/deletions", deletions.DeletionsView.as_view(), name="deletions"),
+    path(
+        f"{_IN_REPOSITORY}/deletions/<int:deletion>/undo",
+        deletions.UndoView.as_view(),
+        name="undo",
+    ),
     path(_GRANTS, repositories.GrantsView.as_view(), name="grants"),
     path(f"{_GRANTS}/<name:user>", repositories.GrantView.as_view(), name="grant"),
     path(

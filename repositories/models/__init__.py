@@ -9,6 +9,7 @@ Team ─┬─ Repository ─┬─ BlobLink ── Blob            what a repos
       │              ├─ Pull                        who pulled what, for the last weeks
       │              ├─ RepositoryUsage             how much it stores
       │              ├─ RepositoryGrant             a role beside those of the team
+      │              ├─ Deletion                    what was deleted, until it cannot be undone
       │              └─ Upload                      a blob on its way
       ├─ TeamUsage                                  the same of the team's repositories
       ├─ StorageSample                              and how that grew; of the whole, too
@@ -20,6 +21,7 @@ Review                                              what may have become garbage
 """
 
 from repositories.models.blob import Blob, BlobLink
+from repositories.models.deletion import DeletedManifest, DeletedTag, Deletion
 from repositories.models.grant import RepositoryGrant
 from repositories.models.host import Host
 from repositories.models.job import Job
@@ -34,6 +36,9 @@ from repositories.models.usage import RepositoryUsage, StorageSample, TeamUsage
 __all__ = [
     "Blob",
     "BlobLink",
+    "DeletedManifest",
+    "DeletedTag",
+    "Deletion",
     "Host",
     "Job",
     "Manifest",

@@ -6,6 +6,7 @@ from typing import Any
 from django import template
 from django.utils.translation import gettext_lazy
 
+from repositories.models import Deletion
 from repositories.oci.artifacts import Kind
 
 register = template.Library()
@@ -56,6 +57,20 @@ def kind_name(kind: Kind) -> str:
 def kind_meaning(kind: Kind) -> str:
     """What such a thing is, in a sentence."""
     return str(_MEANINGS[kind])
+
+
+_DELETIONS: Mapping[str, Any] = {
+    Deletion.Kind.TAGS: gettext_lazy("Tags"),
+    Deletion.Kind.IMAGES: gettext_lazy("Images"),
+    Deletion.Kind.UNTAGGED: gettext_lazy("Manifests without a tag"),
+    Deletion.Kind.REPOSITORY: gettext_lazy("Repository"),
+}
+
+
+@register.filter
+def deletion_name(kind: str) -> str:
+    """What a delete took, in a word."""
+    return str(_DELETIONS.get(kind, kind))
 
 
 @register.filter

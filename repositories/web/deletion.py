@@ -14,14 +14,14 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from accounts.models import Membership
 from accounts.web.forms import Form
 from accounts.web.page import SignedInRequest, page, public_page
 from accounts.web.principal import principal_of
-from repositories import administration, deletion, tag_facts, tags
-from repositories.access import EVERYTHING
-from repositories.models import Tag
-from repositories.oci.errors import ManifestUnknown, TagInvalid
-from repositories.oci.names import validate_tag
+from repositories import administration, deleted, deletion, previews
+from repositories.access import EVERYTHING, team_role
+from repositories.oci.errors import TagInvalid
+from repositories.oci.names import team_of, validate_tag
 from repositories.web import header
 
 # As many as are on a page can be selected there.
@@ -45,41 +45,53 @@ def tags_delete(request: HttpRequest, name: str) -> HttpResponseBase:
     """What is about to be deleted, and what it frees; and, when that is confirmed, doing it."""
     found = header.found(request, name)
     if not found.may_delete:
-        if found.principal.is_anonymous:
-            back = reverse("repository", args=[name])
-            return redirect_to_login(back)
-        raise PermissionDenied(
-            _("Only maintainers may delete tags, and nobody where deleting is switched off.")
-        )
+        return refuse(found)
     names = selected(request)
     if not names:
         messages.error(request, _("Select the tags that you want to delete first."))
         return redirect("repository", name)
     if request.method == "POST":
-        delete = _delete_images if "images" in request.POST else _delete_tags
-        delete(request, found, names)
+        if "images" in request.POST:
+            _delete_images(request, found, names=names)
+        else:
+            _delete_tags(request, found, names)
         return redirect("repository", name)
-    rows = Tag.objects.filter(repository=found.repository, name__in=names).order_by("name")
     context = {
         "tab": "tags",
-        "tags": tag_facts.facts(repository=found.repository, tags=list(rows)),
-        "preview": deletion.preview(principal=found.principal, repository=name, names=names),
+        "tags": previews.named(repository=found.repository, names=names),
+        "preview": previews.preview(repository_id=found.repository.pk, names=names),
         "untagged_days": settings.GARBAGE_UNTAGGED,
+        "undo_until": deleted.until(),
     }
     return render(
         request, "repositories/tags_delete.html", header.context_of(request, found) | context
     )
 
 
+def refuse(found: header.Found) -> HttpResponseBase:
+    """The answer to who may not delete: to the sign-in page, or a reason."""
+    if found.principal.is_anonymous:
+        return redirect_to_login(reverse("repository", args=[found.repository.name]))
+    raise PermissionDenied(
+        _("Only maintainers may delete here, and nobody where deleting is switched off.")
+    )
+
+
+def tell(request: HttpRequest, text: str, *, undo: str = "") -> None:
+    """Say on the next page what was done, with a button that undoes it at that address."""
+    messages.success(request, text, extra_tags=undo)
+
+
+def _address(found: header.Found, record: int | None) -> str:
+    name = found.repository.name
+    return reverse("repository-deletion", args=[name, record]) if record else ""
+
+
 def _delete_tags(request: HttpRequest, found: header.Found, names: Sequence[str]) -> None:
-    name, count = found.repository.name, 0
-    for tag in names:
-        try:
-            tags.delete(principal=found.principal, repository=name, name=tag)
-        except ManifestUnknown:
-            continue  # somebody else was quicker
-        count += 1
-    messages.success(request, _tags_are_deleted(count))
+    done = deletion.delete_tags(
+        principal=found.principal, repository=found.repository.name, names=names
+    )
+    tell(request, _tags_are_deleted(len(done.names)), undo=_address(found, done.deletion))
 
 
 def _tags_are_deleted(count: int) -> str:
@@ -87,13 +99,43 @@ def _tags_are_deleted(count: int) -> str:
     return text % {"count": count}
 
 
-def _delete_images(request: HttpRequest, found: header.Found, names: Sequence[str]) -> None:
-    done = deletion.delete(principal=found.principal, repository=found.repository.name, names=names)
+def _delete_images(
+    request: HttpRequest,
+    found: header.Found,
+    *,
+    names: Sequence[str] = (),
+    digests: Sequence[str] = (),
+) -> None:
+    done = deletion.delete(
+        principal=found.principal, repository=found.repository.name, names=names, digests=digests
+    )
     text = ngettext(
         "%(count)d manifest is deleted.", "%(count)d manifests are deleted.", len(done.manifests)
     )
     parts = (_tags_are_deleted(len(done.tags)), text % {"count": len(done.manifests)})
-    messages.success(request, " ".join(parts))
+    tell(request, " ".join(parts), undo=_address(found, done.deletion))
+
+
+@public_page("GET", "POST")
+def image_delete(request: HttpRequest, name: str, reference: str) -> HttpResponseBase:
+    """What goes with one manifest, named by its digest; and, when confirmed, deleting it."""
+    found = header.found(request, name)
+    if not found.may_delete:
+        return refuse(found)
+    if request.method == "POST":
+        _delete_images(request, found, digests=[reference])
+        return redirect("repository", name)
+    context = {
+        "tab": "tags",
+        "reference": reference,
+        "preview": previews.preview(
+            repository_id=found.repository.pk, names=[], digests=[reference]
+        ),
+        "undo_until": deleted.until(),
+    }
+    return render(
+        request, "repositories/image_delete.html", header.context_of(request, found) | context
+    )
 
 
 class DeleteForm(Form):
@@ -123,13 +165,18 @@ def repository_delete(request: SignedInRequest, name: str) -> HttpResponse:
     repository = administration.managed_repository(principal, name)
     form = DeleteForm(request.POST or None, repository=name)
     if request.method == "POST" and form.is_valid():
-        deletion.delete_repository(principal=principal, repository=name)
-        messages.success(request, _("%(name)s is deleted.") % {"name": name})
+        done = deletion.delete_repository(principal=principal, repository=name)
+        team = team_of(name)
+        role = team_role(principal=principal, team=team) or 0
+        can_undo = done.deletion and (role >= Membership.Role.MAINTAINER or principal.is_site_admin)
+        address = reverse("team-deletion", args=[team, done.deletion]) if can_undo else ""
+        tell(request, _("%(name)s is deleted.") % {"name": name}, undo=address)
         return redirect("home")
     found = header.Found(repository, principal, EVERYTHING)
     context = header.context_of(request, found) | {
         "tab": "settings",
         "form": form,
-        "preview": deletion.preview_repository(principal=principal, repository=name),
+        "preview": previews.whole(repository=repository),
+        "undo_until": deleted.until(),
     }
     return render(request, "repositories/delete.html", context)

@@ -26,6 +26,15 @@ class Found(NamedTuple):
         return settings.DELETE_ENABLED and Action.DELETE in self.actions
 
     @property
+    def may_undo(self) -> bool:
+        """Whether deletes here are theirs to undo, whatever the operator has switched off."""
+        return Action.DELETE in self.actions
+
+    @property
+    def may_push(self) -> bool:
+        return Action.PUSH in self.actions
+
+    @property
     def may_manage(self) -> bool:
         """Whether the settings are theirs: whoever might delete, and is somebody."""
         return Action.DELETE in self.actions and self.principal.user_id is not None
@@ -60,4 +69,5 @@ def context_of(request: HttpRequest, found: Found) -> dict[str, Any]:
         "host": server_of(request).host,
         "may_delete": found.may_delete,
         "may_manage": found.may_manage,
+        "may_undo": found.may_undo,
     }

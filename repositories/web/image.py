@@ -13,7 +13,7 @@ from django.shortcuts import render
 from accounts.web.page import public_page
 from accounts.web.paging import page_of
 from accounts.web.server import server_of
-from repositories import images, referrer_trees, sharing, tag_history
+from repositories import images, referrer_trees, rollback, sharing, tag_history
 from repositories.images import Description, Entry, Image, Layer
 from repositories.models import Tag
 from repositories.oci.artifacts import Kind
@@ -163,7 +163,13 @@ def history(request: HttpRequest, name: str, reference: str) -> HttpResponse:
     }
     if not is_digest(reference):
         changes = tag_history.changes(repository=found.repository, tag=reference)
-        context["page"] = page_of(request, changes)
+        page = page_of(request, changes)
+        gone = [row.digest for row in page.rows if row.digest and not row.is_here]  # type: ignore[attr-defined]
+        context |= {
+            "page": page,
+            "may_push": found.may_push,
+            "kept": rollback.is_kept(repository=found.repository, digests=gone),
+        }
     return render(
         request, "repositories/tag_history.html", _context(request, found, reference) | context
     )

@@ -2,7 +2,9 @@
 
 from django.urls import path, re_path
 
-from repositories.web import activity, compare, search, storage, team
+from repositories.web import activity, compare, search, storage, team, undo
+
+_TEAM = "(?P<name>[a-z0-9._-]{1,255})"
 
 urlpatterns = [
     path("compare", compare.compare, name="compare"),
@@ -11,5 +13,11 @@ urlpatterns = [
     path("uploads/<uuid:upload>/cancel", activity.cancel_upload, name="upload-cancel"),
     path("storage", storage.storage, name="storage"),
     # The others of a team are those of accounts/web/urls.py.
-    re_path(r"^teams/(?P<name>[a-z0-9._-]{1,255})$", team.team, name="team"),
+    re_path(rf"^teams/{_TEAM}$", team.team, name="team"),
+    re_path(rf"^teams/{_TEAM}/deleted$", undo.of_team, name="team-deleted"),
+    re_path(
+        rf"^teams/{_TEAM}/deleted/(?P<deletion>[0-9]{{1,18}})$",
+        undo.deleted_repository,
+        name="team-deletion",
+    ),
 ]

@@ -1,15 +1,24 @@
 """A team's first page: its repositories, and what they take of the storage."""
 
+from typing import Any
+
 from django.http import HttpResponse
 from django.shortcuts import render
 
-from accounts.models import Team
+from accounts.models import Membership, Team
 from accounts.web.page import SignedInRequest, page
+from accounts.web.principal import principal_of
 from accounts.web.server import server_of
 from accounts.web.teams import team_context
 from repositories import overview, summary, usage
+from repositories.access import Principal
 from repositories.web import home, storage
 from repositories.web.chart import chart_of
+
+
+def may_undo(context: dict[str, Any], principal: Principal) -> bool:
+    """Whether the team's deleted repositories are theirs to bring back."""
+    return principal.is_site_admin or (context["role"] or 0) >= Membership.Role.MAINTAINER
 
 
 @page("GET")
@@ -26,6 +35,7 @@ def team(request: SignedInRequest, name: str) -> HttpResponse:
         "orders": home.orders(request),
         "host": server_of(request).host,
         "usage": getattr(found, "usage", None),
+        "may_undo": may_undo(context, principal_of(request)),
         "measured_at": summary.measured_at(),
     }
     if page.is_first:

@@ -2,7 +2,16 @@
 
 from django.urls import path, re_path
 
-from repositories.web import activity, deletion, image, layers, repository, settings, storage
+from repositories.web import (
+    activity,
+    deletion,
+    image,
+    layers,
+    repository,
+    settings,
+    storage,
+    undo,
+)
 
 _TAG = "[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 _DIGEST = "sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}"
@@ -13,6 +22,8 @@ urlpatterns = [
     path("untagged", repository.untagged, name="repository-untagged"),
     path("delete-tags", deletion.tags_delete, name="repository-tags-delete"),
     path("delete", deletion.repository_delete, name="repository-delete"),
+    path("deleted", undo.of_repository, name="repository-deleted"),
+    path("deleted/<int:deletion>", undo.deletion, name="repository-deletion"),
     path("compare", repository.compare_tags, name="repository-compare"),
     path("activity", activity.of_repository, name="repository-activity"),
     path("storage", storage.of_repository, name="repository-storage"),
@@ -21,6 +32,10 @@ urlpatterns = [
     re_path(rf"{_IMAGE}/history$", image.history, name="image-history"),
     re_path(rf"{_IMAGE}/manifest$", image.manifest, name="image-manifest"),
     re_path(rf"{_IMAGE}/manifest\.json$", image.manifest_download, name="image-manifest-raw"),
+    re_path(
+        rf"^images/(?P<reference>{_DIGEST})/delete$", deletion.image_delete, name="image-delete"
+    ),
+    re_path(rf"^images/(?P<reference>{_TAG})/rollback$", undo.roll_back, name="image-rollback"),
     path("settings", settings.repository_settings, name="repository-settings"),
     path("description", settings.description, name="repository-description"),
     path("grants", settings.grant, name="repository-grant"),

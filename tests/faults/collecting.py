@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.live import ROOT, LiveServer
@@ -52,6 +52,27 @@ while not select.select([sys.stdin], [], [], 0.005)[0]:
 print(removed.manifests, removed.links, removed.blobs, removed.strays, removed.purged,
       removed.kept["failed, and tried again later"], rounds)
 """
+# Undoes whatever has been deleted, over and over; what is gone for good is refused.
+_UNDO = """
+import select, sys
+from accounts.management.local import OPERATOR
+from repositories import undo
+from repositories.models import Deletion, Repository
+done = refused = late = 0
+print("looping", flush=True)
+while not select.select([sys.stdin], [], [], 0.005)[0]:
+    for id, name in Deletion.objects.order_by("-pk").values_list("pk", "name")[:20]:
+        try:
+            undo.undo(principal=OPERATOR, repository=name, deletion=id, rest=True)
+            done += 1
+        except undo.CannotUndo:
+            refused += 1
+            Deletion.objects.filter(pk=id).delete()
+        except (Deletion.DoesNotExist, Repository.DoesNotExist):
+            late += 1
+print(done, refused, late)
+"""
+UNDONE = ("done", "refused", "late")
 FIGURES = ("manifests", "links", "blobs", "strays", "purged", "failures", "rounds")
 
 
@@ -65,9 +86,22 @@ def inspect(server: LiveServer, *, after_collecting: bool = False) -> dict[str, 
 @contextmanager
 def collecting(server: LiveServer) -> Iterator[dict[str, int]]:
     """A process that collects everything without grace, over and over. Afterwards: its figures."""
+    with _looping(server, _LOOP, FIGURES) as figures:
+        yield figures
+
+
+@contextmanager
+def undoing(server: LiveServer) -> Iterator[dict[str, int]]:
+    """A process that undoes every delete. Afterwards: its figures."""
+    with _looping(server, _UNDO, UNDONE) as figures:
+        yield figures
+
+
+@contextmanager
+def _looping(server: LiveServer, code: str, names: Sequence[str]) -> Iterator[dict[str, int]]:
     figures: dict[str, int] = {}
     with subprocess.Popen(
-        [sys.executable, "manage.py", "shell", "-v", "0", "-c", _LOOP],
+        [sys.executable, "manage.py", "shell", "-v", "0", "-c", code],
         cwd=ROOT,
         env=server.environment | {"REGISTRY_DATA": str(server.data)},
         stdin=subprocess.PIPE,
@@ -84,7 +118,7 @@ def collecting(server: LiveServer) -> Iterator[dict[str, int]]:
             output, _ = process.communicate("\n", timeout=120)
         assert process.returncode == 0, output
         numbers = map(int, output.splitlines()[-1].split())
-        figures.update(zip(FIGURES, numbers, strict=True))
+        figures.update(zip(names, numbers, strict=True))
 
 
 def is_long() -> bool:

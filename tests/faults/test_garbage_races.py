@@ -19,7 +19,7 @@ import pytest
 from tests.badinput.corpus import OCI_IMAGE, OCI_INDEX, sha256
 from tests.badinput.wire import exchange
 from tests.faults import client, verify
-from tests.faults.collecting import SETTINGS, collecting, inspect, is_long
+from tests.faults.collecting import SETTINGS, collecting, inspect, is_long, undoing
 from tests.faults.conftest import Start
 from tests.live import LiveServer
 
@@ -185,6 +185,33 @@ def test_nothing_acknowledged_is_collected(start_server: Start) -> None:
             assert (head.status, head.header("docker-content-digest")) == (200, digest), tag
         for (repository, _), children in pusher.kept.items():
             assert {f"{repository} {digest}" for digest in children} <= set(found["manifests"])
+    problems = [line for digest in sorted(manifests) for line in missing_blobs(server, digest)]
+    assert problems == []
+
+
+def test_undo_never_leaves_a_manifest_without_its_blobs(start_server: Start) -> None:
+    """Two who undo everything at once, and a collector that waits for nothing, beside pushers."""
+    server = start_server(**SETTINGS | {"REGISTRY_GARBAGE_GRACE": "1h"})
+    pushers = [Pusher(number, server) for number in range(PUSHERS)]
+    with (
+        collecting(server) as removed,
+        undoing(server) as undone,
+        undoing(server) as also_undone,
+        ThreadPoolExecutor(PUSHERS) as pool,
+    ):
+        list(pool.map(lambda pusher: pusher.run(OPERATIONS // PUSHERS), pushers))
+    print(f"\nremoved: {removed}; undone: {undone} and {also_undone}")
+
+    assert [line for pusher in pushers for line in pusher.wrong] == []
+    assert undone["done"] + also_undone["done"], "nothing was undone"
+    assert removed["links"], "nothing was raced"
+    found = inspect(server)
+    assert found["lost"] == []
+    for pusher in pushers:
+        for (repository, tag), digest in pusher.tags.items():
+            head = exchange(server.host, "HEAD", f"/v2/{repository}/manifests/{tag}")
+            assert (head.status, head.header("docker-content-digest")) == (200, digest), tag
+    manifests = {line.partition(" ")[2] for line in found["manifests"]}
     problems = [line for digest in sorted(manifests) for line in missing_blobs(server, digest)]
     assert problems == []
 

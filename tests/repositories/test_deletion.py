@@ -12,7 +12,6 @@ from pytest_django import Settings
 from accounts.models import AuditEvent
 from repositories import deletion, garbage, manifests, trash, uploads
 from repositories.access import Principal
-from repositories.deletion import Preview
 from repositories.manifests import PushedManifest
 from repositories.models import (
     BlobLink,
@@ -26,6 +25,7 @@ from repositories.models import (
 )
 from repositories.oci.digests import Digest
 from repositories.oci.errors import NameUnknown
+from repositories.previews import Preview
 from repositories.storage.filesystem import FilesystemStorage
 from tests.oci import documents
 from tests.oci.documents import CONFIG

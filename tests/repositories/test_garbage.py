@@ -250,7 +250,7 @@ class TestBlobs:
             push_blob(writer, b"%d" % number)
         clock = iter(range(100))
         monkeypatch.setattr("repositories.garbage.time.monotonic", lambda: next(clock))
-        monkeypatch.setattr("repositories.garbage.give_way", lambda since: None)
+        monkeypatch.setattr("repositories.garbage.give_way", lambda **_: None)
         tally = garbage.collect(grace=NOW, seconds=12)
 
         assert 0 < tally.links < 5

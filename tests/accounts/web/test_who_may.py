@@ -8,6 +8,8 @@ import pytest
 from django.urls import reverse
 
 from accounts.web.urls import urlpatterns as accounts_urls
+from repositories import deletion
+from repositories.access import principal_of
 from repositories.models import Upload
 from repositories.storage import storage
 from repositories.web.site_urls import urlpatterns as site_urls
@@ -101,6 +103,25 @@ def robots_token(world: World) -> dict[str, Any]:
     return {"token_id": world.robot_token.pk}
 
 
+def a_digest(world: World) -> dict[str, Any]:
+    pushed = push(world, "v1", b"layer")
+    return {"name": "payments/api", "reference": str(pushed.digest)}
+
+
+def a_deletion(world: World) -> dict[str, Any]:
+    push(world, "v2", b"layer")
+    owner = principal_of(world.users["owner"])
+    done = deletion.delete(principal=owner, repository="payments/api", names=["v2"])
+    return {"name": "payments/api", "deletion": done.deletion}
+
+
+def a_deleted_repository(world: World) -> dict[str, Any]:
+    push(world, "v1", b"layer", name="payments/gone")
+    owner = principal_of(world.users["owner"])
+    done = deletion.delete_repository(principal=owner, repository="payments/gone")
+    return {"name": "payments", "deletion": done.deletion}
+
+
 TOKEN = {"name": "t", "scopes": "payments/*:pull", "expires": "30"}
 RULE = {
     "name": "gitlab",
@@ -171,6 +192,15 @@ ROWS = [
     Row("repository-delete", MAINTAINERS, None, repository),
     Row("repository-delete", MAINTAINERS, {"name": "payments"}, repository),
     Row("repository-delete", MAINTAINERS_DO, {"name": "payments/api"}, repository),
+    Row("repository-deleted", MAINTAINERS, None, repository),
+    Row("repository-deletion", MAINTAINERS, None, a_deletion),
+    Row("repository-deletion", MAINTAINERS_DO, {}, a_deletion),
+    Row("team-deleted", MAINTAINERS, None, team),
+    Row("team-deletion", MAINTAINERS, None, a_deleted_repository),
+    Row("team-deletion", MAINTAINERS_DO, {}, a_deleted_repository),
+    Row("image-delete", MAINTAINERS, None, a_digest),
+    Row("image-delete", MAINTAINERS_DO, {}, a_digest),
+    Row("image-rollback", (302, 404, 403, 302, 302, 302, 302), {"digest": "x"}, an_image),
     Row("image", MEMBERS, None, an_image),
     Row("image-referrers", MEMBERS, None, an_image),
     Row("image-history", MEMBERS, None, an_image),

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from accounts import tokens
 from accounts.models import AuditEvent, Invitation, Membership, Robot, Team, TrustRule, User
+from repositories import deletion
 from repositories.access import principal_of
-from repositories.models import Repository, RepositoryGrant, TagChange, Upload
+from repositories.models import Deletion, Repository, RepositoryGrant, TagChange, Upload
 from repositories.oci.digests import Digest
 from repositories.oci.scopes import TokenScope
 from repositories.storage import storage
@@ -111,6 +112,7 @@ class World:
             repository=repository, user=self.users["guest"], role=Membership.Role.READER
         )
         image = push_image(principal_of(owner), LAYER, repository=repository.name, tags=["v1"])
+        self._delete(owner, repository)
         upload = Upload.objects.create(repository=repository, started_by="somebody")
         storage().create_upload(str(upload.pk))
         return {
@@ -126,7 +128,18 @@ class World:
             "layer": str(Digest.of(LAYER)),
             "image": str(image.digest),
             "upload": upload.pk,
+            "deletion": Deletion.objects.get(repository=repository).pk,
+            "gone": Deletion.objects.get(kind="repository", team=team).pk,
         }
+
+    def _delete(self, owner: User, repository: Repository) -> None:
+        """A tag and a repository that can be brought back."""
+        principal = principal_of(owner)
+        gone = f"{repository.name}-gone"
+        for name in (repository.name, gone):
+            push_image(principal, LAYER, repository=name, tags=["deleted"])
+        deletion.delete_tags(principal=principal, repository=repository.name, names=["deleted"])
+        deletion.delete_repository(principal=principal, repository=gone)
 
 
 def _user(name: str) -> User:

@@ -1,16 +1,19 @@
 """Lists: pages by keyset, right while rows are added, and as cheap however long."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts import audit, signing, tokens
 from accounts.models import Membership, Robot, Team, TrustRule, User
 from repositories.models import (
+    Deletion,
     Manifest,
     Repository,
     RepositoryGrant,
@@ -94,6 +97,20 @@ def _invitation(world: World, number: int) -> object:
     return found
 
 
+def _deletion(world: World, number: int) -> Deletion:
+    until = timezone.now() + timedelta(days=1)
+    return Deletion.objects.create(
+        team=world.payments, repository=_app(), name="payments/app", kind="tags", until=until
+    )
+
+
+def _deleted_repository(world: World, number: int) -> Deletion:
+    until = timezone.now() + timedelta(days=1)
+    return Deletion.objects.create(
+        team=world.payments, name=f"payments/{number:03}", kind="repository", until=until
+    )
+
+
 # The list, what makes an entry, and by what an entry is told from others.
 LISTS: dict[str, tuple[str, Make, str]] = {
     "users": ("users", lambda _, n: _user(n), "name"),
@@ -111,6 +128,8 @@ LISTS: dict[str, tuple[str, Make, str]] = {
     "repositories": ("repositories", _repository, "name"),
     "tags": ("repositories/payments/app/-/tags", _tag, "name"),
     "tag-changes": ("repositories/payments/app/-/tags/v1/changes", _change, "id"),
+    "deletions": ("repositories/payments/app/-/deletions", _deletion, "id"),
+    "deleted-repositories": ("teams/payments/deletions", _deleted_repository, "id"),
     "grants": ("repositories/payments/app/-/grants", _grant, "user"),
     "uploads": ("uploads", _upload, "id"),
     "repository-sizes": ("usage/repositories", _repository_usage, "repository"),

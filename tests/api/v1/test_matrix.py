@@ -41,6 +41,8 @@ MISSING = {
     "secret": "nowhere-secret",
     "digest": "sha256:" + 64 * "0",
     "upload": uuid.UUID(int=1),
+    "deletion": 999_999,
+    "gone": 999_999,
 }
 
 
@@ -84,7 +86,7 @@ def _of_readers(path: str) -> Row:
     )
 
 
-def _of_deleters(path: str, body: object) -> Row:
+def _of_deleters(path: str, body: object = None) -> Row:
     """Robots and tokens that may delete are among them."""
     return Row(
         f"repositories/{{team}}/app/-/{path}",
@@ -181,6 +183,17 @@ ROWS = {
     ("repository", "DELETE"): _of_maintainers("repositories/{team}/app", 200),
     ("deletion-preview", "POST"): _of_deleters("deletions/preview", {"tags": ["v1"]}),
     ("deletions", "POST"): _of_deleters("deletions", {"tags": ["v1"], "digests": ["{digest}"]}),
+    ("deletions", "GET"): _of_deleters("deletions"),
+    ("undo", "POST"): _of_deleters("deletions/{deletion}/undo", {"rest": True}),
+    ("deleted-repositories", "GET"): _of_maintainers("teams/{team}/deletions", 200),
+    ("repository-undo", "POST"): _of_maintainers("teams/{team}/deletions/{gone}/undo", 200, {}),
+    # Refused as nothing that the tag has named, where one may ask at all.
+    ("tag-rollback", "POST"): Row(
+        "repositories/{team}/app/-/tags/v1/rollback",
+        {"digest": "{digest}"},
+        "401 404 403 400 400 400 400 400 400",
+        "401 404 404 404 404 404 404 404 400",
+    ),
     ("grants", "GET"): _of_maintainers("repositories/{team}/app/-/grants", 200),
     ("grant", "PUT"): _of_maintainers("repositories/{team}/app/-/grants/stranger", 200, ROLE),
     ("grant", "DELETE"): _of_maintainers("repositories/{team}/app/-/grants/guest", 204),

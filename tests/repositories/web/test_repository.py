@@ -146,7 +146,7 @@ def test_selected_tags_are_listed_and_then_deleted(world: World, who: str) -> No
     client = world.client(who)
     address = f"{PAGE}delete-tags"
     asked = client.get(f"{address}?tag=v1&tag=v2&tag=gone&tag=../x")
-    assert [row.tag.name for row in asked.context["tags"]] == ["v1", "v2"]
+    assert [name for name, _ in asked.context["tags"]] == ["v1", "v2"]
     assert Tag.objects.count() == 3
     done = client.post(address, {"tag": ["v1", "v2", "gone", "../x"]}, follow=True)
     assert "2 tags are deleted." in done.content.decode()
