@@ -243,7 +243,8 @@ EXAMPLES = {
     "robot_id": "1",
     "rule_id": "1",
     "invitation_id": "1",
-    "reference": "v1",
+    "deletion": "1",
+    "reference": f"sha256:{'0' * 64}",  # a page of some takes digests only
     "digest": f"sha256:{'0' * 64}",
     "upload": "00000000-0000-4000-8000-000000000000",
 }

@@ -12,6 +12,8 @@ from django.test import Client
 from django.urls import Resolver404, resolve
 from pytest_django import Settings
 
+from repositories import deletion
+from repositories.access import principal_of
 from repositories.models import Upload
 from repositories.oci.digests import Digest
 from repositories.storage import storage
@@ -82,9 +84,15 @@ def links_of(answer: object) -> list[str]:
 
 @pytest.fixture
 def full(world: World, settings: Settings, tmp_path: Path) -> Iterator[World]:
-    """One of everything: an image with a tag, a listed layer, an upload that is under way."""
+    """One of everything: an image with a tag, a listed layer, an upload that is under way; and a
+    tag and a repository that were deleted."""
     settings.DATA_FOLDER = tmp_path / "data"
     push(world, "v1", LAYER)
+    push(world, "v2", LAYER)
+    push(world, "v1", LAYER, name="payments/gone")
+    owner = principal_of(world.users["owner"])
+    deletion.delete_tags(principal=owner, repository=world.repository.name, names=["v2"])
+    deletion.delete_repository(principal=owner, repository="payments/gone")
     listed(Digest.of(LAYER))
     row = Upload.objects.create(repository=world.repository, started_by="admin")
     storage().create_upload(str(row.pk))
