@@ -117,20 +117,18 @@ def _delete_images(
 
 
 @public_page("GET", "POST")
-def image_delete(request: HttpRequest, name: str, reference: str) -> HttpResponseBase:
+def image_delete(request: HttpRequest, name: str, digest: str) -> HttpResponseBase:
     """What goes with one manifest, named by its digest; and, when confirmed, deleting it."""
     found = header.found(request, name)
     if not found.may_delete:
         return refuse(found)
     if request.method == "POST":
-        _delete_images(request, found, digests=[reference])
+        _delete_images(request, found, digests=[digest])
         return redirect("repository", name)
     context = {
         "tab": "tags",
-        "reference": reference,
-        "preview": previews.preview(
-            repository_id=found.repository.pk, names=[], digests=[reference]
-        ),
+        "digest": digest,
+        "preview": previews.preview(repository_id=found.repository.pk, names=[], digests=[digest]),
         "undo_until": deleted.until(),
     }
     return render(

@@ -32,9 +32,7 @@ urlpatterns = [
     re_path(rf"{_IMAGE}/history$", image.history, name="image-history"),
     re_path(rf"{_IMAGE}/manifest$", image.manifest, name="image-manifest"),
     re_path(rf"{_IMAGE}/manifest\.json$", image.manifest_download, name="image-manifest-raw"),
-    re_path(
-        rf"^images/(?P<reference>{_DIGEST})/delete$", deletion.image_delete, name="image-delete"
-    ),
+    re_path(rf"^images/(?P<digest>{_DIGEST})/delete$", deletion.image_delete, name="image-delete"),
     re_path(rf"^images/(?P<reference>{_TAG})/rollback$", undo.roll_back, name="image-rollback"),
     path("settings", settings.repository_settings, name="repository-settings"),
     path("description", settings.description, name="repository-description"),

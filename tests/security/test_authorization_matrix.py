@@ -244,7 +244,7 @@ EXAMPLES = {
     "rule_id": "1",
     "invitation_id": "1",
     "deletion": "1",
-    "reference": f"sha256:{'0' * 64}",  # a page of some takes digests only
+    "reference": "v1",
     "digest": f"sha256:{'0' * 64}",
     "upload": "00000000-0000-4000-8000-000000000000",
 }

@@ -105,7 +105,7 @@ def robots_token(world: World) -> dict[str, Any]:
 
 def a_digest(world: World) -> dict[str, Any]:
     pushed = push(world, "v1", b"layer")
-    return {"name": "payments/api", "reference": str(pushed.digest)}
+    return {"name": "payments/api", "digest": str(pushed.digest)}
 
 
 def a_deletion(world: World) -> dict[str, Any]:
