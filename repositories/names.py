@@ -43,6 +43,7 @@ _REBUILD = "INSERT INTO repositories_names (repositories_names) VALUES ('rebuild
 _MATCHING = "SELECT rowid FROM repositories_names WHERE repositories_names MATCH %s LIMIT %s"
 
 _EXTENSION = "CREATE EXTENSION IF NOT EXISTS pg_trgm"
+_IS_MADE = "SELECT 1 FROM pg_indexes WHERE indexname = 'repository_name_pieces'"
 _INDEX = """
 CREATE INDEX IF NOT EXISTS repository_name_pieces
 ON repositories_repository USING gin (name gin_trgm_ops)
@@ -82,6 +83,9 @@ def make_index() -> None:
     """Make what is missing of the index. Inside no transaction on which others depend."""
     if connection.vendor == "sqlite":
         _make_table()
+        return
+    # Asking for an index that is there would wait for all who write, at every start of a server.
+    if fetch(_IS_MADE, []):
         return
     try:
         with transaction.atomic():
