@@ -4,7 +4,7 @@ import functools
 import select
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
@@ -25,6 +25,7 @@ _used = threading.local()  # connections are a thread's own
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 def fetch(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -62,6 +63,11 @@ def insert(table: str, rows: Iterable[dict[str, object]], *, otherwise: str = ""
     # Table and columns are written in our code; every value is a parameter.
     statement = f"INSERT INTO {table} ({columns}) VALUES {lines} {otherwise}"  # noqa: S608
     execute(statement, [value for row in rows for value in row.values()])
+
+
+def pieces(items: Sequence[T], size: int = 1000) -> Iterator[Sequence[T]]:
+    """The items in their order, in parts that one statement may be given."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def placeholders(count: int) -> str:

@@ -17,9 +17,9 @@ from django.db import connection
 from django.db.models import ForeignKey, Model
 from django.utils import timezone
 
-from repositories import database, needs
+from repositories import database
 from repositories.access import Principal
-from repositories.database import execute, fetch, placeholders
+from repositories.database import execute, fetch, pieces, placeholders
 from repositories.models import Deletion, Repository, RepositoryGrant
 
 Kind = Deletion.Kind
@@ -111,7 +111,7 @@ def keep_repository(deletion: int | None, repository: Repository) -> None:
 def _keep(statement: str, deletion: int | None, column: str, ids: Collection[int]) -> None:
     if deletion is None:
         return
-    for piece in needs.pieces(sorted(ids)):
+    for piece in pieces(sorted(ids)):
         marks = placeholders(len(piece))
         # A number of ours, which PostgreSQL could not tell the type of as a parameter.
         execute(statement.format(deletion=int(deletion), column=column, marks=marks), piece)

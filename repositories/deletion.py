@@ -19,10 +19,10 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from repositories import administration, deleted, manifests, needs, previews, reviews, tags
+from repositories import administration, deleted, manifests, previews, reviews, tags
 from repositories.access import Action, Principal, allowed
 from repositories.audit import record
-from repositories.database import fetch, for_update, once_more_on_conflict
+from repositories.database import fetch, for_update, once_more_on_conflict, pieces
 from repositories.memory import forget_on_commit
 from repositories.models import BlobLink, Manifest, Repository
 from repositories.oci.digests import Digest
@@ -79,7 +79,7 @@ def delete(
     with transaction.atomic():
         # Whoever pushes a tag of one of them meanwhile waits, or was first.
         candidates = previews.manifests_below(repository_id=row.pk, names=names, digests=digests)
-        for ids in needs.pieces(sorted(candidates)):
+        for ids in pieces(sorted(candidates)):
             rows = Manifest.objects.select_for_update().filter(pk__in=ids).order_by("pk")
             list(rows.values_list("pk"))
         found = previews.preview(repository_id=row.pk, names=names, digests=digests)
@@ -140,7 +140,7 @@ def delete_repository(*, principal: Principal, repository: str) -> Preview:
         blobs = list(linked)
         # In this order: images protect the links that they are made of.
         ids = list(row.manifests.order_by("pk").values_list("pk", flat=True))
-        for piece in needs.pieces(ids):
+        for piece in pieces(ids):
             Manifest.objects.only("pk").filter(pk__in=piece).delete()
         row.delete()
         reviews.nominate(Kind.BLOB, blobs)  # after all locks on rows, as the collector has it

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from repositories import garbage, needs, trash
+from repositories.database import pieces
 from repositories.models import Blob, BlobLink, Manifest
 from repositories.reviews import Kind
 from repositories.storage import storage
@@ -59,7 +60,7 @@ def _links(grace: timedelta, manifests: set[int], tally: Tally) -> set[int]:
     # What manifests leave behind waits once more, while they can be brought back by an undo.
     waits = bool(grace and settings.GARBAGE_GRACE)
     going = set() if waits else needs.links_only_of(manifests)
-    for ids in needs.pieces(garbage.due_targets(Kind.LINK, grace)):
+    for ids in pieces(garbage.due_targets(Kind.LINK, grace)):
         rows = BlobLink.objects.filter(pk__in=ids)
         unused = set(rows.filter(uses=None).values_list("pk", flat=True))
         used = set(rows.exclude(uses=None).values_list("pk", flat=True)) - going
@@ -71,7 +72,7 @@ def _links(grace: timedelta, manifests: set[int], tally: Tally) -> set[int]:
 
 def _blobs(grace: timedelta, links: set[int], tally: Tally) -> dict[int, int]:
     sizes = needs.blobs_only_of(links)
-    for ids in needs.pieces(garbage.due_targets(Kind.BLOB, grace)):
+    for ids in pieces(garbage.due_targets(Kind.BLOB, grace)):
         rows = Blob.objects.filter(pk__in=ids)
         sizes |= dict(rows.filter(links=None).values_list("pk", "size"))
         linked = set(rows.exclude(links=None).values_list("pk", flat=True)) - sizes.keys()

@@ -35,6 +35,7 @@ from repositories.database import (
     for_update,
     give_way,
     lock_digest,
+    pieces,
     placeholders,
 )
 from repositories.memory import forget_on_commit
@@ -227,7 +228,7 @@ def why_needed(repository_id: int, manifest: int) -> str:
         ids = sorted(new)
         if len(seen) > _MOST_KEEPERS:
             return "kept by very many manifests"
-        for piece in needs.pieces(ids):
+        for piece in pieces(ids):
             marks = placeholders(len(piece))
             if fetch(_ROOTS.format(ids=marks), [*piece, used, used]) or fetch(
                 _TAGGED_REFERRERS.format(ids=marks), piece

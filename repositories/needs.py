@@ -2,12 +2,9 @@
 manifest its blobs' links, and the links of all repositories a blob."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
-from repositories.database import fetch, placeholders
-
-# How many ids one query is given.
-PIECE = 1000
+from repositories.database import fetch, pieces, placeholders
 
 # Pairs of a manifest that is kept, and the one that keeps it.
 _PAIRS = """
@@ -51,15 +48,15 @@ def below(repository_id: int, manifests: Collection[int]) -> set[int]:
 
 def links_only_of(manifests: Collection[int]) -> set[int]:
     """The links that these manifests use, and no others."""
-    uses = _counts("repositories_manifestblob", "link_id", "manifest_id", manifests)
-    all_uses = _counts("repositories_manifestblob", "link_id", "link_id", uses)
+    uses = counts("repositories_manifestblob", "link_id", "manifest_id", manifests)
+    all_uses = counts("repositories_manifestblob", "link_id", "link_id", uses)
     return {link for link, count in uses.items() if count == all_uses[link]}
 
 
 def blobs_only_of(links: Collection[int]) -> dict[int, int]:
     """The blobs that are linked by these links, and no others: their sizes, by id."""
-    linked = _counts("repositories_bloblink", "blob_id", "id", links)
-    all_links = _counts("repositories_bloblink", "blob_id", "blob_id", linked)
+    linked = counts("repositories_bloblink", "blob_id", "id", links)
+    all_links = counts("repositories_bloblink", "blob_id", "blob_id", linked)
     only = sorted(blob for blob, count in linked.items() if count == all_links[blob])
     sizes: dict[int, int] = {}
     for ids in pieces(only):
@@ -67,12 +64,14 @@ def blobs_only_of(links: Collection[int]) -> dict[int, int]:
     return sizes
 
 
-def _counts(table: str, column: str, condition: str, ids: Collection[int]) -> Counter[int]:
-    """How many rows there are by `column`, of those whose `condition` is one of the ids."""
+def counts(table: str, column: str, condition: str, ids: Collection[int]) -> Counter[int]:
+    """How many rows there are by `column`, of those whose `condition` is one of the ids.
+
+    The table and the columns are written in our code.
+    """
     found: Counter[int] = Counter()
     for piece in pieces(sorted(ids)):
         marks = placeholders(len(piece))
-        # Tables and columns are those that stand above.
         query = f"SELECT {column}, COUNT(*) FROM {table} WHERE {condition} IN {marks}"  # noqa: S608
         found.update(dict(fetch(f"{query} GROUP BY {column}", piece)))
     return found
@@ -84,8 +83,3 @@ def _pairs(
     for ids in pieces(sorted(manifests)):
         statement = _PAIRS.format(side=side, ids=placeholders(len(ids)))
         yield from fetch(statement, [repository_id, *ids, repository_id, *ids])
-
-
-def pieces(ids: Sequence[int]) -> Iterator[Sequence[int]]:
-    """The ids in parts that a query may be given."""
-    return (ids[start : start + PIECE] for start in range(0, len(ids), PIECE))

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models.functions import Length
 
 from repositories import needs
-from repositories.database import fetch, placeholders
+from repositories.database import fetch, pieces, placeholders
 from repositories.models import BlobLink, Manifest, Repository, Tag
 from repositories.oci import media_types
 from repositories.oci.errors import ManifestInvalid
@@ -84,7 +84,6 @@ FROM repositories_manifestblob AS part
 JOIN repositories_bloblink AS link ON link.id = part.link_id
 WHERE part.manifest_id IN {ids}
 """
-_COUNT = "SELECT {column}, COUNT(*) FROM {table} WHERE {column} IN {ids} GROUP BY {column}"
 
 
 class Why(StrEnum):
@@ -199,7 +198,7 @@ def whole(*, repository: Repository) -> Preview:
     For who may delete it.
     """
     links = dict(BlobLink.objects.filter(repository=repository).values_list("blob_id", "size"))
-    all_links = _counts("repositories_bloblink", "blob_id", links)
+    all_links = needs.counts("repositories_bloblink", "blob_id", "blob_id", links)
     freed = [size for blob, size in links.items() if all_links[blob] == 1]
     digests = repository.manifests.order_by("digest").values_list("digest", flat=True)
     return Preview(
@@ -227,28 +226,22 @@ def manifests_below(
 
 
 def _tags(repository_id: int, names: Collection[str]) -> Iterator[tuple[str, int]]:
-    wanted = sorted(set(names))
-    for start in range(0, len(wanted), needs.PIECE):
-        rows = Tag.objects.filter(
-            repository=repository_id, name__in=wanted[start : start + needs.PIECE]
-        )
+    for piece in pieces(sorted(set(names))):
+        rows = Tag.objects.filter(repository=repository_id, name__in=piece)
         yield from rows.values_list("name", "manifest_id")
 
 
 def _named(repository_id: int, digests: Collection[str]) -> set[int]:
     found: set[int] = set()
-    wanted = sorted(set(digests))
-    for start in range(0, len(wanted), needs.PIECE):
-        rows = Manifest.objects.filter(
-            repository=repository_id, digest__in=wanted[start : start + needs.PIECE]
-        )
+    for piece in pieces(sorted(set(digests))):
+        rows = Manifest.objects.filter(repository=repository_id, digest__in=piece)
         found |= set(rows.values_list("pk", flat=True))
     return found
 
 
 def _below(repository_id: int, manifests: Collection[int]) -> Iterator[_Row]:
     """The manifests with all that they list and that refers to them, directly or not."""
-    for ids in needs.pieces(sorted(manifests)):
+    for ids in pieces(sorted(manifests)):
         statement = _BELOW.format(
             start=_START.format(ids=placeholders(len(ids))),
             step=_STEPS[connection.vendor],
@@ -260,7 +253,7 @@ def _below(repository_id: int, manifests: Collection[int]) -> Iterator[_Row]:
 
 def _leads(repository_id: int, manifests: Collection[int]) -> _Leads:
     found: dict[int, list[_Lead]] = {}
-    for ids in needs.pieces(sorted(manifests)):
+    for ids in pieces(sorted(manifests)):
         statement = _LEADS.format(ids=placeholders(len(ids)))
         values = [repository_id, *ids, repository_id, *ids, *ids]
         for id, keeper, by, why in fetch(statement, values):
@@ -299,7 +292,7 @@ def _uses(manifests: Collection[int]) -> _Uses:
     sizes: Counter[int] = Counter()
     links: dict[int, tuple[int, int]] = {}
     uses: Counter[int] = Counter()
-    for ids in needs.pieces(sorted(manifests)):
+    for ids in pieces(sorted(manifests)):
         seen: set[tuple[int, int]] = set()
         for manifest, link, blob, size in fetch(_USES.format(ids=placeholders(len(ids))), ids):
             uses[link] += 1
@@ -307,19 +300,12 @@ def _uses(manifests: Collection[int]) -> _Uses:
             if (manifest, link) not in seen:
                 seen.add((manifest, link))
                 sizes[manifest] += size
-    all_uses = _counts("repositories_manifestblob", "link_id", links)
+    all_uses = needs.counts("repositories_manifestblob", "link_id", "link_id", links)
     only = {links[link] for link, count in uses.items() if count == all_uses[link]}
     # A repository links a blob once.
-    all_links = _counts("repositories_bloblink", "blob_id", [blob for blob, _ in only])
+    blobs = [blob for blob, _ in only]
+    all_links = needs.counts("repositories_bloblink", "blob_id", "blob_id", blobs)
     return _Uses(sizes, links, {blob: size for blob, size in only if all_links[blob] == 1})
-
-
-def _counts(table: str, column: str, ids: Collection[int]) -> Counter[int]:
-    found: Counter[int] = Counter()
-    for piece in needs.pieces(sorted(ids)):
-        marks = placeholders(len(piece))
-        found.update(dict(fetch(_COUNT.format(table=table, column=column, ids=marks), piece)))
-    return found
 
 
 def _described(

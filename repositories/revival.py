@@ -9,10 +9,10 @@ whole transaction fail, which then runs again and says what is gone.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from repositories import needs, reviews
-from repositories.database import fetch, insert, now, placeholders
+from repositories import reviews
+from repositories.database import fetch, insert, now, pieces, placeholders
 from repositories.memory import forget_on_commit
 from repositories.models import DeletedManifest, Manifest, ManifestBlob
 from repositories.oci.errors import ManifestInvalid
@@ -45,7 +45,6 @@ ON CONFLICT (repository_id, blob_id) DO UPDATE SET created_at = excluded.created
 RETURNING blob_id, id
 """
 Role = ManifestBlob.Role
-T = TypeVar("T")
 
 
 class Missing(NamedTuple):
@@ -77,7 +76,7 @@ def kept(*, repository_id: int, digests: Collection[str]) -> set[int]:
     new = set(digests)
     while new:
         looked: dict[str, int] = {}
-        for piece in _pieces(sorted(new), _ROWS):
+        for piece in pieces(sorted(new)):
             looked |= dict(rows.filter(digest__in=piece).order_by("pk").values_list("digest", "pk"))
         found |= looked
         new = (set(_listed(looked.values())) | _referring(repository_id, looked)) - found.keys()
@@ -85,14 +84,14 @@ def kept(*, repository_id: int, digests: Collection[str]) -> set[int]:
 
 
 def _listed(ids: Iterable[int]) -> Iterator[str]:
-    for piece in _pieces(sorted(ids), _PIECE):
+    for piece in pieces(sorted(ids), _PIECE):
         for row in _parsed(piece)[0]:
             yield from (str(entry.digest) for entry in row.parsed.manifests)
 
 
 def _referring(repository_id: int, subjects: Iterable[str]) -> set[str]:
     found: set[str] = set()
-    for piece in _pieces(sorted(subjects), _ROWS):
+    for piece in pieces(sorted(subjects)):
         rows = DeletedManifest.objects.filter(
             deletion__repository=repository_id, subject__in=piece
         ).exclude(subject="")
@@ -106,7 +105,7 @@ def put_back(*, repository_id: int, name: str, ids: Collection[int]) -> Revived:
     The caller ends the transaction by an error when something is missing.
     """
     revived, held = Revived(), _Held()
-    for piece in _pieces(_absent(repository_id, ids, held), _PIECE):
+    for piece in pieces(_absent(repository_id, ids, held), _PIECE):
         rows, unreadable = _parsed(piece)
         revived.missing += (Missing(digest, "") for digest in unreadable)
         links = _links(repository_id, rows, held)
@@ -135,7 +134,7 @@ class _Held:
 def _absent(repository_id: int, ids: Collection[int], held: _Held) -> list[int]:
     """Those of the kept that are not in the repository; the others are held."""
     absent = []
-    for piece in needs.pieces(sorted(ids)):
+    for piece in pieces(sorted(ids)):
         kept = dict(DeletedManifest.objects.filter(pk__in=piece).values_list("pk", "digest"))
         rows = Manifest.objects.filter(repository=repository_id, digest__in=set(kept.values()))
         here = dict(rows.values_list("digest", "pk"))
@@ -162,7 +161,7 @@ def _links(repository_id: int, rows: Collection[_Kept], held: _Held) -> Mapping[
     """The repository's links to all blobs that are still stored, made anew if need be."""
     needed = sorted({str(blob.digest) for row in rows for blob in row.parsed.stored_blobs})
     found: dict[str, int] = {}
-    for piece in _pieces(needed, _ROWS):
+    for piece in pieces(needed):
         unlinked: dict[int, tuple[str, int]] = {}
         for digest, blob, size, link in fetch(
             _BLOBS + placeholders(len(piece)), [repository_id, *piece]
@@ -235,13 +234,7 @@ def _children(repository_id: int, digests: Collection[str]) -> set[int]:
     """The ids of what the indexes list, as far as it is here."""
     found: set[int] = set()
     if reviews.removes_untagged():
-        for piece in _pieces(sorted(digests), _ROWS):
+        for piece in pieces(sorted(digests)):
             rows = Manifest.objects.filter(repository=repository_id, digest__in=piece)
             found |= set(rows.values_list("pk", flat=True))
     return found
-
-
-def _pieces(items: Collection[T], size: int) -> Iterator[list[T]]:
-    rest = iter(items)
-    while piece := list(islice(rest, size)):
-        yield piece

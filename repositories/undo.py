@@ -20,10 +20,10 @@ from django.utils.translation import ngettext
 
 from accounts.models import Membership
 from accounts.permissions import require_role
-from repositories import administration, deleted, needs, revival, tags
+from repositories import administration, deleted, revival, tags
 from repositories.access import Action, Principal, allowed
 from repositories.audit import record as write_down
-from repositories.database import once_more_on_conflict
+from repositories.database import once_more_on_conflict, pieces
 from repositories.models import DeletedManifest, DeletedTag, Deletion, Manifest, Repository, Tag
 from repositories.revival import Missing
 
@@ -255,8 +255,7 @@ def _tags_now(repository_id: int, record: Deletion) -> tuple[list[str], set[str]
     kept = dict(record.tags.order_by("name").values_list("name", "digest"))
     names = sorted(kept)
     now: dict[str, str] = {}
-    for start in range(0, len(names), needs.PIECE):
-        piece = names[start : start + needs.PIECE]
+    for piece in pieces(names):
         rows = Tag.objects.filter(repository=repository_id, name__in=piece)
         now.update(rows.values_list("name", "manifest__digest"))
     moved = [name for name in names if name in now and now[name] != kept[name]]
@@ -269,9 +268,7 @@ def _nowhere(
     """The manifests of tags that are neither in the repository nor in any record."""
     known = set(revived.manifests).union(lacks.manifest for lacks in revived.missing)
     unknown = sorted(set(digests) - known)
-    for start in range(0, len(unknown), needs.PIECE):
-        rows = Manifest.objects.filter(
-            repository=repository_id, digest__in=unknown[start : start + needs.PIECE]
-        )
+    for piece in pieces(unknown):
+        rows = Manifest.objects.filter(repository=repository_id, digest__in=piece)
         known.update(rows.values_list("digest", flat=True))
     return [Missing(digest, "") for digest in unknown if digest not in known]

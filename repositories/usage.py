@@ -4,9 +4,9 @@ All figures are bytes of distinct blobs and of manifests. A measure reads first 
 has changed, in small pieces: nobody who pushes waits for it.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from django.core.exceptions import PermissionDenied
 from django.db import connection
@@ -17,11 +17,8 @@ from django.utils.translation import gettext as _
 from accounts.models import Team
 from accounts.permissions import require_user, visible_team
 from repositories.access import Principal, ids_if_few, visible_to
+from repositories.database import pieces
 from repositories.models import RepositoryUsage, StorageSample, TeamUsage
-
-_PIECE = 1000
-
-_T = TypeVar("_T")
 
 # A blob whose links are one is unique to that link's repository. Only what has changed comes back.
 _OF_REPOSITORIES = """
@@ -139,12 +136,8 @@ def _rows(query: str, values: Sequence[int] = ()) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def _pieces(rows: Sequence[_T]) -> Iterable[Sequence[_T]]:
-    return (rows[start : start + _PIECE] for start in range(0, len(rows), _PIECE))
-
-
 def _store_repositories(rows: Sequence[tuple[Any, ...]]) -> None:
-    for piece in _pieces(rows):
+    for piece in pieces(rows):
         RepositoryUsage.objects.bulk_create(
             [
                 RepositoryUsage(repository_id=id, bytes=size, unique_bytes=unique)
@@ -162,7 +155,7 @@ def _store_teams(teams: Sequence[_OfTeam]) -> None:
     # A team that never owned anything has no row, and no line in a chart.
     owners = [team for team in teams if team.bytes or team.team_id in known]
     changed = [t for t in owners if known.get(t.team_id) != [t.bytes, t.unique_bytes]]
-    for piece in _pieces(changed):
+    for piece in pieces(changed):
         TeamUsage.objects.bulk_create(
             [
                 TeamUsage(team_id=team.team_id, bytes=team.bytes, unique_bytes=team.unique_bytes)
@@ -182,7 +175,7 @@ def _store_samples(teams: Sequence[_OfTeam]) -> None:
         id: figures for id, *figures in today.values_list("team_id", "bytes", "blobs", "manifests")
     }
     changed = [t for t in teams if known.get(t.team_id) != [t.bytes, t.blobs, t.manifests]]
-    for piece in _pieces(changed):
+    for piece in pieces(changed):
         StorageSample.objects.bulk_create(
             [
                 StorageSample(
