@@ -44,7 +44,8 @@ def _manifests(grace: timedelta, tally: Tally) -> set[int]:
     """Those that nothing needs, with what only they keep."""
     going: set[int] = set()
     due = garbage.due_targets(Kind.MANIFEST, grace)
-    rows = Manifest.objects.filter(pk__in=due).values_list("pk", "repository_id")
+    found = (Manifest.objects.filter(pk__in=ids) for ids in pieces(due))
+    rows = (row for each in found for row in each.values_list("pk", "repository_id"))
     for id, repository in rows:
         reason = garbage.why_needed(repository, id)
         if reason:

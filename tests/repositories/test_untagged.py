@@ -7,7 +7,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import AuditEvent
-from repositories import manifests, reviews, tags
+from repositories import forecast, manifests, reviews, tags
 from repositories.access import Principal
 from repositories.models import Blob, Manifest, Review, Tag
 from repositories.oci.errors import ManifestUnknown
@@ -184,3 +184,16 @@ class TestManifests:
 def gone(principal: Principal, pushed: manifests.PushedManifest) -> bool:
     delete_image(principal, pushed.digest)
     return False
+
+
+@pytest.mark.usefixtures("untagged")
+def test_more_reviews_than_a_statement_may_have_values_are_forecast() -> None:
+    long_ago = timezone.now() - timedelta(days=30)
+    Review.objects.bulk_create(
+        [
+            Review(kind=Review.Kind.MANIFEST, target=number, nominated_at=long_ago)
+            for number in range(1, 70_001)
+        ],
+        batch_size=5_000,
+    )
+    assert forecast.forecast(grace=DAY).manifests == 0
