@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.utils import timezone
 
-from repositories import garbage, needs, trash
+from repositories import garbage, needs, previews, trash
 from repositories.database import pieces
 from repositories.models import Blob, BlobLink, Manifest
 from repositories.reviews import Kind
@@ -51,7 +51,7 @@ def _manifests(grace: timedelta, tally: Tally) -> set[int]:
         if reason:
             tally.kept[reason] += 1
             continue
-        for kept in needs.below(repository, [id]):
+        for kept in (row.id for row in previews.below(repository, [id])):
             if kept not in going and not garbage.why_needed(repository, kept):
                 going.add(kept)
     return going

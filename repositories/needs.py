@@ -37,15 +37,6 @@ def kept_by(repository_id: int, manifests: Collection[int]) -> set[int]:
     return {kept for kept, _ in _pairs(repository_id, manifests, side="keeper")}
 
 
-def below(repository_id: int, manifests: Collection[int]) -> set[int]:
-    """The manifests with all that they keep, directly or not."""
-    found, new = set(manifests), set(manifests)
-    while new:
-        new = kept_by(repository_id, new) - found
-        found |= new
-    return found
-
-
 def links_only_of(manifests: Collection[int]) -> set[int]:
     """The links that these manifests use, and no others."""
     uses = counts("repositories_manifestblob", "link_id", "manifest_id", manifests)

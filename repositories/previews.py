@@ -169,7 +169,7 @@ def preview(
     tagged = dict(_tags(repository_id, names))
     named = _named(repository_id, digests)
     start = {*tagged.values(), *named}
-    rows = {row.id: row for row in _below(repository_id, start)}
+    rows = {row.id: row for row in below(repository_id, start)}
     leads = _leads(repository_id, rows)
     staying = _staying(set(rows), named, set(names), leads)
     going = sorted((rows[id] for id in rows.keys() - staying.keys()), key=lambda row: row.digest)
@@ -222,7 +222,7 @@ def manifests_below(
 ) -> set[int]:
     """The ids of all that a delete of these might take."""
     start = {*dict(_tags(repository_id, names)).values(), *_named(repository_id, digests)}
-    return {row.id for row in _below(repository_id, start)}
+    return {row.id for row in below(repository_id, start)}
 
 
 def _tags(repository_id: int, names: Collection[str]) -> Iterator[tuple[str, int]]:
@@ -239,7 +239,7 @@ def _named(repository_id: int, digests: Collection[str]) -> set[int]:
     return found
 
 
-def _below(repository_id: int, manifests: Collection[int]) -> Iterator[_Row]:
+def below(repository_id: int, manifests: Collection[int]) -> Iterator[_Row]:
     """The manifests with all that they list and that refers to them, directly or not."""
     for ids in pieces(sorted(manifests)):
         statement = _BELOW.format(

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.v1.endpoint import Endpoint, operation
-from api.v1.fields import Flag, Strict, Text
+from api.v1.fields import DIGEST, Flag, Strict, Text
 from api.v1.pagination import PageByAge
 from repositories import deletion, undo
 from repositories.models import Deletion
@@ -17,7 +17,6 @@ from repositories.undo import Undone
 
 MAX_CHOSEN = 1_000
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
-_DIGEST = r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
 
 
 class GoingShape(serializers.Serializer[Going]):
@@ -77,7 +76,7 @@ class Chosen(Strict):
         help_text="They take along the images that no other tag, index or subject leads to.",
     )
     digests = serializers.ListField(
-        child=Text(pattern=_DIGEST, max_length=135),
+        child=Text(pattern=DIGEST, max_length=135),
         required=False,
         max_length=MAX_CHOSEN,
         help_text="Manifests, which go whatever leads to them, and their tags.",

@@ -17,6 +17,7 @@ Role = Membership.Role
 LINE = r"[^\x00-\x1f\x7f]*"
 # The same with line breaks and tabs.
 PARAGRAPHS = r"[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*"
+DIGEST = "(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
 _ACTION = f"(?:{'|'.join(ACTIONS)})"
 _SCOPE = rf"(?:{COMPONENT}(?:/{COMPONENT})*|[a-z0-9._/-]*\*):{_ACTION}(?:,{_ACTION}){{0,2}}"
 _MOMENT = re.compile(

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.v1.endpoint import Endpoint, operation
-from api.v1.fields import Strict, Text
+from api.v1.fields import DIGEST, Strict, Text
 from api.v1.image_shapes import ComparisonShape, DescriptionShape, ReferrerTreeShape
 from api.v1.pagination import Page, PageByAge
 from api.v1.permissions import SignedInOrReading
@@ -27,8 +27,7 @@ from repositories.oci.artifacts import Kind
 from repositories.tag_facts import TagFacts
 
 _TAG = "[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
-_DIGEST = "(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
-_REFERENCE = f"{_TAG}|{_DIGEST}"
+_REFERENCE = f"{_TAG}|{DIGEST}"
 
 
 class TagShape(serializers.Serializer[TagFacts]):
@@ -100,7 +99,7 @@ class Rollback(Strict):
     """What the tag is to name."""
 
     digest = Text(
-        pattern=_DIGEST, max_length=135, help_text="One that the tag has named: see its changes."
+        pattern=DIGEST, max_length=135, help_text="One that the tag has named: see its changes."
     )
 
 

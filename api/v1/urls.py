@@ -27,6 +27,7 @@ from api.v1 import (
     usage,
     users,
 )
+from api.v1.fields import DIGEST
 
 
 class _Text:
@@ -55,7 +56,7 @@ class ReferenceConverter(_Text):
 
 
 class DigestConverter(_Text):
-    regex = "(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
+    regex = DIGEST
 
 
 register_converter(NameConverter, "name")
