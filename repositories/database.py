@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import (
     DEFAULT_DB_ALIAS,
     IntegrityError,
+    OperationalError,
     close_old_connections,
     connection,
     connections,
@@ -21,6 +22,8 @@ from repositories.oci.digests import Digest
 
 # How long after its last use a connection is taken to be alive.
 _ALIVE_SECONDS = 1.0
+_DEADLOCK_DETECTED = "40P01"  # PostgreSQL, appendix A
+_MOST_DEADLOCKS = 4  # each has waited for a second
 _used = threading.local()  # connections are a thread's own
 
 P = ParamSpec("P")
@@ -141,14 +144,27 @@ def once_more_on_conflict(function: Callable[P, R]) -> Callable[P, R]:
     """Run a whole transaction again when what it read was gone by the time it committed.
 
     Foreign keys are checked at COMMIT, so a race with a delete shows as IntegrityError there; the
-    second run reads the new state and raises whatever that means.
+    second run reads the new state and raises whatever that means. PostgreSQL also ends one of two
+    transactions that wait for each other: that one runs again, a few times if need be.
     """
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except IntegrityError:
-            return function(*args, **kwargs)
+        conflicts = deadlocks = 0
+        while True:
+            try:
+                return function(*args, **kwargs)
+            except IntegrityError:
+                conflicts += 1
+                if conflicts > 1:
+                    raise
+            except OperationalError as error:
+                deadlocks += 1
+                if deadlocks > _MOST_DEADLOCKS or not _is_deadlock(error):
+                    raise
 
     return run
+
+
+def _is_deadlock(error: OperationalError) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) == _DEADLOCK_DETECTED

@@ -72,7 +72,11 @@ def begin(*, principal: Principal, repository_id: int, kind: Kind, reason: str =
 
 
 def of_this_run(*, principal: Principal, repository_id: int, kind: Kind) -> int | None:
-    """The record of what the principal, who is a job, has just begun to delete; else a new one."""
+    """The record of what the principal, who is a job, has just begun to delete; else a new one.
+
+    Inside the transaction that deletes. One that somebody is about to undo, or that another worker
+    adds to, is left to them: a worker that has locked what it removes never waits for a record.
+    """
     known = Deletion.objects.filter(
         repository=repository_id,
         kind=kind,
@@ -80,7 +84,8 @@ def of_this_run(*, principal: Principal, repository_id: int, kind: Kind) -> int 
         deleted_at__gt=timezone.now() - _RUN,
         until__gt=timezone.now(),
     )
-    found = known.order_by("-pk").values_list("pk", flat=True).first()
+    free = known.select_for_update(skip_locked=True, of=("self",)).order_by("-pk")
+    found = free.values_list("pk", flat=True).first()
     return found or begin(principal=principal, repository_id=repository_id, kind=kind)
 
 

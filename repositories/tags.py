@@ -8,7 +8,14 @@ from django.db import transaction
 from repositories import deleted, reviews
 from repositories.access import Principal, name_unknown
 from repositories.audit import record
-from repositories.database import fetch, for_update, insert, now, placeholders
+from repositories.database import (
+    fetch,
+    for_update,
+    insert,
+    now,
+    once_more_on_conflict,
+    placeholders,
+)
 from repositories.memory import forget_on_commit
 from repositories.models import DeletedTag, Repository, Tag
 from repositories.oci.errors import ManifestUnknown
@@ -74,6 +81,7 @@ def move(
     _record(principal, repository_id, moved, digest)
 
 
+@once_more_on_conflict
 def delete(
     *, principal: Principal, repository: str, name: str, into: int | None = None
 ) -> int | None:

@@ -1,14 +1,18 @@
 """The helpers around the database."""
 
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from unittest import mock
 
+import psycopg
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
-from repositories import database
-from repositories.models import Repository
+from repositories import database, reviews
+from repositories.models import Repository, Review
 from repositories.oci.digests import Digest
 
 
@@ -48,6 +52,65 @@ def test_no_other_error_is_a_conflict() -> None:
         raise ValueError
 
     with pytest.raises(ValueError):
+        work()
+    assert len(calls) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_that_wait_for_each_other_one_runs_again() -> None:
+    """On SQLite there is one writer at a time, and nobody to wait for with a lock held."""
+    both = threading.Barrier(2) if connection.vendor == "postgresql" else threading.Barrier(1)
+    runs: list[tuple[int, ...]] = []
+
+    @database.once_more_on_conflict
+    def nominate(*targets: int) -> None:
+        runs.append(targets)
+        with transaction.atomic():
+            for target in targets:
+                reviews.nominate(reviews.Kind.LINK, [target])
+                if target == targets[0] and len(runs) <= 2:
+                    both.wait(timeout=10)
+
+    def work(*targets: int) -> None:
+        try:
+            nominate(*targets)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(work, 1, 2), pool.submit(work, 2, 1)]:
+            done.result()
+
+    assert len(runs) == (3 if connection.vendor == "postgresql" else 2)
+    assert Review.objects.count() == 2
+
+
+@pytest.mark.parametrize(("failures", "is_done"), [(4, True), (5, False)])
+def test_a_transaction_that_waits_for_others_again_and_again_fails(
+    failures: int, is_done: bool
+) -> None:
+    calls: list[int] = []
+
+    @database.once_more_on_conflict
+    def work() -> None:
+        calls.append(1)
+        if len(calls) <= failures:
+            raise OperationalError from psycopg.errors.DeadlockDetected()
+
+    with nullcontext() if is_done else pytest.raises(OperationalError):
+        work()
+    assert len(calls) == 5
+
+
+def test_a_database_that_fails_is_not_asked_again() -> None:
+    calls: list[int] = []
+
+    @database.once_more_on_conflict
+    def work() -> None:
+        calls.append(1)
+        raise OperationalError from psycopg.errors.AdminShutdown()
+
+    with pytest.raises(OperationalError):
         work()
     assert len(calls) == 1
 
