@@ -206,15 +206,18 @@ def totals(*, principal: Principal) -> StorageSample | None:
 def by_repository(*, principal: Principal, team: str = "") -> QuerySet[RepositoryUsage]:
     """The repositories that `principal` may pull from, the largest first; of one team, if named."""
     found = RepositoryUsage.objects.select_related("repository__team")
-    if not principal.is_unlimited:
-        # Row by row in the order of size: an `IN` would gather all that are visible first.
-        visible = ids_if_few(visible_to(principal))
-        if isinstance(visible, list):
-            found = found.filter(repository__in=visible)
+    if not principal.is_unlimited or team:
+        visible = visible_to(principal)
+        if team:
+            # Its id first: how many it has is known of a team, and not of a name.
+            ids = list(Team.objects.filter(name=team).values_list("pk", flat=True))
+            visible = visible.filter(team__in=ids)
+        few = ids_if_few(visible)
+        if isinstance(few, list):
+            found = found.filter(repository__in=few)
         else:
-            found = found.filter(Exists(visible.filter(pk=OuterRef("repository"))))
-    if team:
-        found = found.filter(repository__team__name=team)
+            # Row by row in the order of size: an `IN` would gather all of them first.
+            found = found.filter(Exists(few.filter(pk=OuterRef("repository"))))
     return found.order_by("-bytes", "pk")
 
 
