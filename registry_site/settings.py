@@ -84,6 +84,8 @@ TRUSTED_ISSUERS = env.words(
 )
 AUDIT_RETENTION = env.duration("REGISTRY_AUDIT_RETENTION", "8760h")
 DELETE_ENABLED = env.flag("REGISTRY_STORAGE_DELETE_ENABLED", default=True)
+# Nothing is pushed, deleted or collected then (repositories/read_only.py).
+READ_ONLY = env.flag("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", default=False)
 # Whether processes remember what they have just looked up (repositories/memory.py).
 REMEMBER_ANSWERS = env.flag("REGISTRY_REMEMBER_ANSWERS", default=True)
 CATALOG_MAX_ENTRIES = env.integer("REGISTRY_CATALOG_MAXENTRIES", 1000, least=1, most=100_000)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import ProtectedError
 
-from repositories import reviews
+from repositories import quotas, read_only, reviews
 from repositories.access import (
     Action,
     Principal,
@@ -16,10 +16,12 @@ from repositories.access import (
 from repositories.audit import record
 from repositories.database import fetch, lock_digest, now, once_more_on_conflict
 from repositories.first_push import repository_for_push
+from repositories.limits import Limits
 from repositories.memory import forget_on_commit, remembered
 from repositories.models import BlobLink, Repository
 from repositories.oci.digests import Digest
 from repositories.oci.errors import BlobInUse, BlobUnknown
+from repositories.quotas import Fill
 from repositories.reviews import Kind
 from repositories.storage import storage
 from repositories.storage.base import BlobMissing, UploadWriter
@@ -65,6 +67,14 @@ class FoundBlob(NamedTuple):
     is_used: bool
 
 
+class Published(NamedTuple):
+    """Whether the upload's bytes became the blob, or storage had them already; and the fullest
+    quota, if it is nearly full."""
+
+    is_used: bool
+    fill: Fill | None
+
+
 @remembered(by="digest")
 def find(*, repository: str, digest: Digest) -> FoundBlob:
     """The blob, if `repository` links it. Raises BlobUnknown, NameUnknown."""
@@ -96,25 +106,24 @@ def _unknown(repository: str, digest: Digest) -> Exception:
     )
 
 
-def publish(*, repository_id: int, digest: Digest, writer: UploadWriter) -> bool:
+def publish(*, held: Limits, repository_id: int, digest: Digest, writer: UploadWriter) -> Published:
     """Make the upload, which is synced and hashes to `digest`, a blob of the repository.
 
-    Runs inside the caller's transaction. The digest is locked first: a collector that is about to
-    remove the same blob is either done, and the file is put back, or waits and finds the row.
-    Returns whether the upload's bytes became the blob; they did not when storage has them already.
-    Raises OSError.
+    Runs inside the caller's transaction, which holds the limits. The digest is locked first: a
+    collector that is about to remove the same blob is either done, and the file is put back, or
+    waits and finds the row. Raises QuotaExceeded, before the upload is touched, and OSError.
     """
     lock_digest(digest)
     rows = fetch(_NEW_BLOB, [str(digest), writer.size, now()]) or fetch(
         "SELECT id FROM repositories_blob WHERE digest = %s", [str(digest)]
     )
+    fill = link(held=held, repository_id=repository_id, blob_id=rows[0][0], size=writer.size)
     is_new = not _is_stored(digest, writer.size)
     if is_new:
         writer.publish(digest)
     else:
         storage().confirm(digest)
-    link(repository_id=repository_id, blob_id=rows[0][0], size=writer.size)
-    return is_new
+    return Published(is_new, fill)
 
 
 def _is_stored(digest: Digest, size: int) -> bool:
@@ -125,15 +134,18 @@ def _is_stored(digest: Digest, size: int) -> bool:
         return storage().restore(digest) and storage().blob_size(digest) == size
 
 
-def link(*, repository_id: int, blob_id: int, size: int) -> None:
-    """Let the repository serve the blob of `size` bytes. Inside a transaction.
+def link(*, held: Limits, repository_id: int, blob_id: int, size: int) -> Fill | None:
+    """Let the repository serve the blob of `size` bytes, and count it; the fullest quota, if it is
+    nearly full. Inside the transaction that holds the limits. Raises QuotaExceeded.
 
     A link that is there is written again: so a collector that is about to remove it is either done,
     and it is made anew, or waits and finds it renewed.
     """
+    fill = quotas.charge(held, blob_id=blob_id, size=size)
     rows = fetch(_LINK, [repository_id, blob_id, size, now()])
     # Clients push blobs first. What no image turns out to be made of is looked at later.
     reviews.nominate(Kind.LINK, [rows[0][0]])
+    return fill
 
 
 @once_more_on_conflict
@@ -143,16 +155,17 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
     With no `source`, any repository that the principal may read will do. A mount that cannot be
     done says nothing of why: the source may be private. The caller has made sure that the
     principal may push to `repository`. Raises InsufficientScope when a token that was asked for
-    with `source` as well might do it.
+    with `source` as well might do it, ReadOnly, QuotaExceeded.
     """
     require_source(principal=principal, name=source)
     # No lock: the new link's foreign key does not let the blob go (see `once_more_on_conflict`).
     with transaction.atomic():
+        held = read_only.hold(repository)
         values = [str(digest), source] if source else [str(digest)]
         for blob_id, size, name in fetch(_NAMED_SOURCE if source else _ANY_SOURCE, values):
             if principal.is_unlimited or Action.PULL in allowed(principal=principal, name=name):
                 target = repository_for_push(principal=principal, name=repository)
-                link(repository_id=target, blob_id=blob_id, size=size)
+                link(held=held, repository_id=target, blob_id=blob_id, size=size)
                 return True
     return False
 
@@ -161,9 +174,10 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
 def unlink(*, principal: Principal, repository: str, digest: Digest) -> None:
     """Take the blob out of the repository (end-10).
 
-    Raises BlobUnknown, NameUnknown, and BlobInUse while a manifest there is made of it.
+    Raises BlobUnknown, NameUnknown, ReadOnly, and BlobInUse while a manifest there is made of it.
     """
     with transaction.atomic():
+        read_only.hold(repository)
         found = BlobLink.objects.filter(repository__name=repository, blob__digest=str(digest))
         link_row = found.first()
         if link_row is None:

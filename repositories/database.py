@@ -140,6 +140,15 @@ def give_way(*, since: float) -> None:
         time.sleep(time.monotonic() - since)
 
 
+def lock_limits(*, shared: bool) -> None:
+    """Keep what limits writes as it is, with others or alone, until the transaction ends.
+
+    As `lock_digest`, in the other space of keys that PostgreSQL has.
+    """
+    if connection.vendor == "postgresql":
+        execute(f"SELECT pg_advisory_xact_lock{'_shared' if shared else ''}(1, 1)", [])
+
+
 def once_more_on_conflict(function: Callable[P, R]) -> Callable[P, R]:
     """Run a whole transaction again when what it read was gone by the time it committed.
 

@@ -20,12 +20,12 @@ from django.utils import timezone
 from repositories import database
 from repositories.access import Principal
 from repositories.database import execute, fetch, pieces, placeholders
-from repositories.models import Deletion, Repository, RepositoryGrant
+from repositories.models import Deletion, Repository, RepositoryGrant, RepositoryLimits
 
 Kind = Deletion.Kind
 
 # The models whose rows are settings of a repository, and come back with it.
-SETTINGS: tuple[type[Model], ...] = (RepositoryGrant,)
+SETTINGS: tuple[type[Model], ...] = (RepositoryGrant, RepositoryLimits)
 # What is removed without anybody's hand goes into one record for so long.
 _RUN = timedelta(minutes=1)
 _PIECE = 100

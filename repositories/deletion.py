@@ -19,12 +19,21 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from repositories import administration, deleted, manifests, previews, reviews, tags
+from repositories import (
+    administration,
+    deleted,
+    manifests,
+    previews,
+    protection,
+    read_only,
+    reviews,
+    tags,
+)
 from repositories.access import Action, Principal, allowed
 from repositories.audit import record
 from repositories.database import fetch, for_update, once_more_on_conflict, pieces
 from repositories.memory import forget_on_commit
-from repositories.models import BlobLink, Manifest, Repository
+from repositories.models import BlobLink, Manifest, Repository, RepositoryLimits
 from repositories.oci.digests import Digest
 from repositories.oci.errors import ManifestUnknown
 from repositories.previews import Preview
@@ -73,10 +82,11 @@ def delete(
 
     All of it can be undone at once; `reason` says there why it was done, if by no hand. What is not
     there, because somebody else was quicker, is passed over. For who may delete there. Raises
-    Repository.DoesNotExist, PermissionDenied.
+    Repository.DoesNotExist, PermissionDenied, ReadOnly, and TagImmutable: then nothing goes.
     """
     row = _deletable(principal, repository)
     with transaction.atomic():
+        read_only.hold(repository)
         # Whoever pushes a tag of one of them meanwhile waits, or was first.
         candidates = previews.manifests_below(repository_id=row.pk, names=names, digests=digests)
         for ids in pieces(sorted(candidates)):
@@ -102,11 +112,13 @@ def delete(
 def delete_tags(*, principal: Principal, repository: str, names: Collection[str]) -> DeletedTags:
     """Delete tags alone, all by one delete that can be undone; which were there.
 
-    For who may delete there. Raises Repository.DoesNotExist, PermissionDenied.
+    For who may delete there. Raises Repository.DoesNotExist, PermissionDenied, ReadOnly, and
+    TagImmutable: then nothing goes.
     """
     row = _deletable(principal, repository)
     gone: list[str] = []
     with transaction.atomic():
+        read_only.hold(repository)
         into = deleted.begin(principal=principal, repository_id=row.pk, kind=deleted.Kind.TAGS)
         for name in sorted(set(names)):
             with suppress(ManifestUnknown):
@@ -124,12 +136,18 @@ def delete_repository(*, principal: Principal, repository: str) -> Preview:
 
     Its tags, their history, its manifests, pulls, roles and uploads go at once; its blobs when the
     collector finds that no other repository links them. Tags, manifests, roles and settings come
-    back when it is undone. Raises Repository.DoesNotExist, PermissionDenied.
+    back when it is undone. One with immutable tags is kept until the patterns of those are changed.
+    Raises Repository.DoesNotExist, PermissionDenied, ReadOnly, TagImmutable.
     """
     _require_deletes()
     found = preview_repository(principal=principal, repository=repository)
     with transaction.atomic():
+        held = read_only.hold(repository)
+        # The quota before the repository, as pushes have it.
+        quota = RepositoryLimits.objects.select_for_update(of=("self",))
+        list(quota.filter(repository__name=repository).values_list("pk"))
         row = Repository.objects.select_for_update().get(name=repository)
+        protection.require_none(held)
         # What was pushed until now is kept, and nothing can be pushed any more.
         fetch(f"{_LOCK_TAGS} {for_update()}", [row.pk])
         into = deleted.begin(

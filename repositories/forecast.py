@@ -1,8 +1,10 @@
 """What the collector would remove now, without removing it."""
 
 from datetime import timedelta
+from typing import TypeVar
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from repositories import garbage, needs, previews, trash
@@ -11,6 +13,8 @@ from repositories.models import Blob, BlobLink, Manifest
 from repositories.reviews import Kind
 from repositories.storage import storage
 from repositories.trash import Progress, Tally, nothing
+
+Row = TypeVar("Row", Manifest, BlobLink)
 
 
 def forecast(*, grace: timedelta, progress: Progress = nothing) -> Tally:
@@ -44,7 +48,7 @@ def _manifests(grace: timedelta, tally: Tally) -> set[int]:
     """Those that nothing needs, with what only they keep."""
     going: set[int] = set()
     due = garbage.due_targets(Kind.MANIFEST, grace)
-    found = (Manifest.objects.filter(pk__in=ids) for ids in pieces(due))
+    found = (_open(Manifest.objects.filter(pk__in=ids), tally) for ids in pieces(due))
     rows = (row for each in found for row in each.values_list("pk", "repository_id"))
     for id, repository in rows:
         reason = garbage.why_needed(repository, id)
@@ -57,12 +61,19 @@ def _manifests(grace: timedelta, tally: Tally) -> set[int]:
     return going
 
 
+def _open(rows: QuerySet[Row], tally: Tally) -> QuerySet[Row]:
+    """Those outside of archived repositories, in which nothing goes."""
+    if archived := rows.filter(repository__limits__is_archived=True).count():
+        tally.kept[garbage.ARCHIVED] += archived
+    return rows.exclude(repository__limits__is_archived=True)
+
+
 def _links(grace: timedelta, manifests: set[int], tally: Tally) -> set[int]:
     # What manifests leave behind waits once more, while they can be brought back by an undo.
     waits = bool(grace and settings.GARBAGE_GRACE)
     going = set() if waits else needs.links_only_of(manifests)
     for ids in pieces(garbage.due_targets(Kind.LINK, grace)):
-        rows = BlobLink.objects.filter(pk__in=ids)
+        rows = _open(BlobLink.objects.filter(pk__in=ids), tally)
         unused = set(rows.filter(uses=None).values_list("pk", flat=True))
         used = set(rows.exclude(uses=None).values_list("pk", flat=True)) - going
         if used:

@@ -26,7 +26,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from repositories import deleted, needs, reviews
+from repositories import deleted, needs, read_only, reviews
 from repositories.access import Principal
 from repositories.audit import record
 from repositories.database import (
@@ -41,6 +41,7 @@ from repositories.database import (
 from repositories.memory import forget_on_commit
 from repositories.models import Blob, BlobLink, Manifest, Review
 from repositories.oci.digests import Digest
+from repositories.oci.errors import ReadOnly
 from repositories.reviews import Kind
 from repositories.trash import Progress, Tally, nothing, set_aside
 
@@ -50,9 +51,12 @@ COLLECTOR = Principal(name="garbage collection", credential="job")
 # Why rows stay.
 USED = "blobs that images are made of"
 LINKED = "blobs that repositories link"
+ARCHIVED = "rows of archived repositories"
 
 _PIECE = 500
 _LONGEST_PAUSE = timedelta(days=1)
+# Until a repository that is archived is looked at again.
+_PAUSE_OF_ARCHIVED = timedelta(hours=1)
 # Who would be kept by more manifests than this is kept without looking at the others.
 _MOST_KEEPERS = 10_000
 
@@ -110,7 +114,8 @@ def collect(
     """Decide on everything whose grace is over, for so many seconds at most.
 
     Of these each kind of row has its share: many of one do not keep the others waiting. What failed
-    before is tried when its pause is over, or now to `insist`.
+    before is tried when its pause is over, or now to `insist`. Where the registry is read-only, or
+    becomes it meanwhile, nothing more is done; what archived repositories have stays.
     """
     tally, began = Tally(), time.monotonic()
     for number, (kind, decide) in enumerate(_DECISIONS.items(), start=1):
@@ -119,7 +124,10 @@ def collect(
             if share is not None and time.monotonic() - began > share:
                 break
             start = time.monotonic()
-            _try(kind, due, decide, tally)
+            try:
+                _try(kind, due, decide, tally)
+            except ReadOnly:
+                return tally
             give_way(since=start)
             progress()
     return tally
@@ -152,6 +160,12 @@ def _due(kind: Kind, limit: datetime, *, insist: bool) -> Iterator[_Due]:
 def _try(kind: Kind, due: _Due, decide: "_Decision", tally: Tally) -> None:
     try:
         decide(due, tally)
+    except ReadOnly as error:
+        if error.is_of_registry:
+            raise
+        tally.kept[ARCHIVED] += 1
+        again = timezone.now() + _PAUSE_OF_ARCHIVED
+        Review.objects.filter(pk=due.id).update(retry_at=again)
     except (DatabaseError, OSError) as error:
         logger.warning("the %s %d could not be collected: %s", kind.value, due.target, error)
         tally.kept["failed, and tried again later"] += 1
@@ -179,7 +193,9 @@ def _end(due: _Due) -> None:
 
 
 def _decide_on_manifest(due: _Due, tally: Tally) -> None:
+    found = fetch(_MANIFEST, [due.target])
     with transaction.atomic():
+        read_only.hold(found[0][1] if found else "")
         # The row alone: whoever pushes to the repository needs that one.
         is_there = _lock(Manifest.objects.all(), due.target)
         rows = fetch(_MANIFEST, [due.target])
@@ -243,6 +259,7 @@ def why_needed(repository_id: int, manifest: int) -> str:
 def _decide_on_link(due: _Due, tally: Tally) -> None:
     found = fetch(_LINK, [due.target])
     with transaction.atomic():
+        read_only.hold(found[0][1] if found else "")
         if found:
             lock_digest(Digest.parse(found[0][0]))
         is_there = _lock(BlobLink.objects.all(), due.target)
@@ -266,6 +283,7 @@ def _decide_on_link(due: _Due, tally: Tally) -> None:
 def _decide_on_blob(due: _Due, tally: Tally) -> None:
     found = fetch(_BLOB, [due.target])
     with transaction.atomic():
+        read_only.hold("")
         if found:
             lock_digest(Digest.parse(found[0][0]))
         is_there = _lock(Blob.objects.all(), due.target)

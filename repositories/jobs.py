@@ -15,7 +15,18 @@ from django.utils import timezone
 
 from accounts import audit, teams, throttle, tokens
 from accounts.sessions import SessionStore
-from repositories import deleted, garbage, hosts, pulls, reviews, trash, uploads, usage
+from repositories import (
+    deleted,
+    garbage,
+    hosts,
+    pulls,
+    quotas,
+    read_only,
+    reviews,
+    trash,
+    uploads,
+    usage,
+)
 from repositories.models import Job
 
 # How long a claim stands; work that takes longer is taken over as if its process had died.
@@ -27,6 +38,7 @@ MINUTELY = timedelta(minutes=1)
 COLLECT_SECONDS = 20.0
 # All files are looked at once in so many hours.
 SWEEP_HOURS = 24
+_RESTS = "nothing done: the registry is read-only"
 
 logger = logging.getLogger(__name__)
 
@@ -80,11 +92,14 @@ def purge_deletions() -> str:
 
 def measure_storage() -> str:
     """Measure how much is stored where."""
+    quotas.recount()
     return f"{usage.measure()} bytes stored"
 
 
 def collect_garbage() -> str:
     """Remove rows that nothing has needed for as long as the grace is, and their files."""
+    if read_only.is_on():
+        return _RESTS
     tally = garbage.collect(grace=_grace(), seconds=COLLECT_SECONDS)
     return (
         f"{tally.manifests} manifests, {tally.links} links and {tally.blobs} blobs removed, "
@@ -94,6 +109,8 @@ def collect_garbage() -> str:
 
 def sweep_storage() -> str:
     """Find what nobody nominated, look at this hour's share of the files, and purge the trash."""
+    if read_only.is_on():
+        return _RESTS
     hour = int(time.time() // 3600) % SWEEP_HOURS
     forgotten = reviews.nominate_forgotten()
     shards = range(hour, trash.SHARDS, SWEEP_HOURS)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from django.db import transaction
 
-from repositories import deleted, needs, reviews, tags
+from repositories import deleted, needs, protection, quotas, read_only, reviews, tags
 from repositories.access import Action, Principal, allowed, name_unknown
 from repositories.audit import record
 from repositories.database import execute, fetch, insert, now, once_more_on_conflict, placeholders
@@ -23,6 +23,7 @@ from repositories.oci.errors import (
     ManifestInvalid,
     ManifestUnknown,
 )
+from repositories.quotas import Fill
 from repositories.reviews import Kind
 
 # The two look-ups of every pull: by unique indexes all the way, and written out, because building
@@ -80,11 +81,13 @@ class StoredManifest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PushedManifest:
-    """What a push made: `subject` is the digest that the manifest refers to, or empty."""
+    """What a push made: `subject` is the digest that the manifest refers to, or empty; `fill` the
+    fullest quota, if it is nearly full."""
 
     digest: Digest
     subject: str
     tags: tuple[str, ...]
+    fill: Fill | None = None
 
 
 @remembered(by="reference")
@@ -130,7 +133,8 @@ def push(
     """Store a manifest and let the tags `names` name it (end-7).
 
     `digest` is the one that the client pushes it by, if any. The caller has made sure that the
-    principal may push. Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown.
+    principal may push. Raises ManifestInvalid, DigestInvalid, ManifestBlobUnknown, ReadOnly, and
+    TagImmutable: then nothing is stored, under none of the names.
     """
     actual = Digest.of(payload, digest.algorithm) if digest else Digest.of(payload)
     if digest and actual != digest:
@@ -141,7 +145,7 @@ def push(
     parsed = oci.parse(payload, content_type)
     if len(parsed.artifact_type) > MAX_MEDIA_TYPE_LENGTH:
         raise ManifestInvalid(f"artifactType is longer than {MAX_MEDIA_TYPE_LENGTH} characters")
-    _store(
+    fill = _store(
         principal=principal,
         repository=repository,
         digest=actual,
@@ -150,7 +154,7 @@ def push(
         parsed=parsed,
     )
     subject = str(parsed.subject.digest) if parsed.subject else ""
-    return PushedManifest(actual, subject, tuple(names))
+    return PushedManifest(actual, subject, tuple(names), fill)
 
 
 @once_more_on_conflict
@@ -162,8 +166,9 @@ def _store(
     names: Collection[str],
     payload: bytes,
     parsed: oci.ParsedManifest,
-) -> None:
+) -> Fill | None:
     with transaction.atomic():
+        held = read_only.hold(repository)
         place = fetch(_PLACE, [str(digest), repository])
         if place:
             repository_id, manifest_id = place[0]
@@ -180,9 +185,11 @@ def _store(
             manifest_id=manifest_id,
             digest=str(digest),
             names=names,
+            held=held,
         )
         record(principal, "manifest.push", f"{repository}@{digest}", tags=sorted(names))
         _note_push(repository_id)
+    return quotas.near(held.quotas)
 
 
 def _is_held(manifest_id: int) -> bool:
@@ -280,9 +287,11 @@ def delete(
 
     Kept in the record `into`, or in one of its own. Returns how many manifests of the repository
     it listed as an index: they stay, for now where untagged ones are removed. Raises
-    ManifestUnknown, NameUnknown.
+    ManifestUnknown, NameUnknown, ReadOnly, and TagImmutable when an immutable tag leads to it, by
+    an index too.
     """
     with transaction.atomic():
+        held = read_only.hold(repository)
         manifest = (
             Manifest.objects.select_for_update(of=("self",))  # before any review, as the collector
             .only("id", "repository_id")
@@ -291,6 +300,7 @@ def delete(
         )
         if manifest is None:
             raise _unknown(repository, str(digest))
+        protection.require_removable(held, [manifest.pk])
         children = Manifest.objects.filter(
             repository_id=manifest.repository_id,
             digest__in=manifest.children.values("digest"),

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
-from repositories import reviews
+from repositories import quotas, reviews
 from repositories.database import fetch, insert, now, pieces, placeholders
+from repositories.limits import Limits
 from repositories.memory import forget_on_commit
 from repositories.models import DeletedManifest, Manifest, ManifestBlob
 from repositories.oci.errors import ManifestInvalid
@@ -99,30 +100,31 @@ def _referring(repository_id: int, subjects: Iterable[str]) -> set[str]:
     return found
 
 
-def put_back(*, repository_id: int, name: str, ids: Collection[int]) -> Revived:
-    """Put these manifests of records back. Inside a transaction; what is here already stays.
+def put_back(*, held: Limits, repository_id: int, name: str, ids: Collection[int]) -> Revived:
+    """Put these manifests of records back; what is here already stays.
 
-    The caller ends the transaction by an error when something is missing.
+    Inside the transaction that holds the limits; the caller ends it by an error when something is
+    missing. Raises QuotaExceeded.
     """
-    revived, held = Revived(), _Held()
-    for piece in pieces(_absent(repository_id, ids, held), _PIECE):
+    revived, touched = Revived(), _Touched()
+    for piece in pieces(_absent(repository_id, ids, touched), _PIECE):
         rows, unreadable = _parsed(piece)
         revived.missing += (Missing(digest, "") for digest in unreadable)
-        links = _links(repository_id, rows, held)
+        links = _links(held, repository_id, rows, touched)
         missing = list(_missing(rows, links))
         revived.missing += missing
         if not missing and rows:
-            revived.manifests += _insert(repository_id, rows, links, held)
+            revived.manifests += _insert(repository_id, rows, links, touched)
     # All locks on reviews at the end, each kind in the order of its ids, as the collector has it.
-    reviews.nominate(Kind.MANIFEST, held.manifests | _children(repository_id, held.children))
-    reviews.nominate(Kind.LINK, held.links)
-    reviews.nominate(Kind.BLOB, held.blobs)
+    reviews.nominate(Kind.MANIFEST, touched.manifests | _children(repository_id, touched.children))
+    reviews.nominate(Kind.LINK, touched.links)
+    reviews.nominate(Kind.BLOB, touched.blobs)
     forget_on_commit(name)
     return revived
 
 
 @dataclass(slots=True)
-class _Held:
+class _Touched:
     """The ids of what a collector has to leave alone now, and the digests that indexes list."""
 
     manifests: set[int] = field(default_factory=set)
@@ -131,14 +133,14 @@ class _Held:
     children: set[str] = field(default_factory=set)
 
 
-def _absent(repository_id: int, ids: Collection[int], held: _Held) -> list[int]:
-    """Those of the kept that are not in the repository; the others are held."""
+def _absent(repository_id: int, ids: Collection[int], touched: _Touched) -> list[int]:
+    """Those of the kept that are not in the repository; the others are touched."""
     absent = []
     for piece in pieces(sorted(ids)):
         kept = dict(DeletedManifest.objects.filter(pk__in=piece).values_list("pk", "digest"))
         rows = Manifest.objects.filter(repository=repository_id, digest__in=set(kept.values()))
         here = dict(rows.values_list("digest", "pk"))
-        held.manifests |= set(here.values())
+        touched.manifests |= set(here.values())
         absent += [id for id, digest in sorted(kept.items()) if digest not in here]
     return absent
 
@@ -157,7 +159,9 @@ def _parsed(ids: Collection[int]) -> tuple[list[_Kept], list[str]]:
     return rows, unreadable
 
 
-def _links(repository_id: int, rows: Collection[_Kept], held: _Held) -> Mapping[str, int]:
+def _links(
+    held: Limits, repository_id: int, rows: Collection[_Kept], touched: _Touched
+) -> Mapping[str, int]:
     """The repository's links to all blobs that are still stored, made anew if need be."""
     needed = sorted({str(blob.digest) for row in rows for blob in row.parsed.stored_blobs})
     found: dict[str, int] = {}
@@ -170,16 +174,20 @@ def _links(repository_id: int, rows: Collection[_Kept], held: _Held) -> Mapping[
                 unlinked[blob] = (digest, size)
             else:
                 found[digest] = link
-        for blob, link in _link(repository_id, unlinked):
+        for blob, link in _link(held, repository_id, unlinked):
             found[unlinked[blob][0]] = link
-            held.blobs.add(blob)
-    held.links |= set(found.values())
+            touched.blobs.add(blob)
+    touched.links |= set(found.values())
     return found
 
 
-def _link(repository_id: int, blobs: Mapping[int, tuple[str, int]]) -> Iterable[tuple[int, int]]:
+def _link(
+    held: Limits, repository_id: int, blobs: Mapping[int, tuple[str, int]]
+) -> Iterable[tuple[int, int]]:
     if not blobs:
         return []
+    for id in sorted(blobs):
+        quotas.charge(held, blob_id=id, size=blobs[id][1])
     at = now()
     values = [value for id in sorted(blobs) for value in (repository_id, id, blobs[id][1], at)]
     rows = ", ".join([placeholders(4)] * len(blobs))
@@ -193,7 +201,7 @@ def _missing(rows: Iterable[_Kept], links: Mapping[str, int]) -> Iterator[Missin
 
 
 def _insert(
-    repository_id: int, rows: Collection[_Kept], links: Mapping[str, int], held: _Held
+    repository_id: int, rows: Collection[_Kept], links: Mapping[str, int], touched: _Touched
 ) -> list[str]:
     ids = [row.id for row in rows]
     # A number of ours, which PostgreSQL could not tell the type of as a parameter.
@@ -221,8 +229,10 @@ def _insert(
     ):
         while piece := list(islice(lines, _ROWS)):
             insert(table, piece)
-    held.manifests |= set(made.values())
-    held.children |= {str(entry.digest) for row in new.values() for entry in row.parsed.manifests}
+    touched.manifests |= set(made.values())
+    touched.children |= {
+        str(entry.digest) for row in new.values() for entry in row.parsed.manifests
+    }
     return list(made)
 
 

@@ -4,10 +4,11 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from repositories import administration, manifests, revival
+from repositories import administration, manifests, read_only, revival
 from repositories.access import Action, Principal, allowed
 from repositories.audit import record
 from repositories.database import once_more_on_conflict
+from repositories.limits import Limits
 from repositories.models import DeletedManifest, Manifest, Repository, TagChange
 from repositories.oci.digests import Digest
 from repositories.oci.errors import DigestInvalid, ManifestBlobUnknown
@@ -19,7 +20,8 @@ def roll_back(*, principal: Principal, repository: str, tag: str, digest: str) -
 
     What has been deleted meanwhile is put back first, with what it lists and what refers to it,
     while that delete can be undone. For who may push. Raises Repository.DoesNotExist,
-    PermissionDenied, and ValidationError for a digest that the tag never named, or that is gone.
+    PermissionDenied, ReadOnly, QuotaExceeded, TagImmutable, and ValidationError for a digest that
+    the tag never named, or that is gone.
     """
     row = administration.visible_repository(principal, repository)
     if Action.PUSH not in allowed(principal=principal, name=repository):
@@ -27,7 +29,8 @@ def roll_back(*, principal: Principal, repository: str, tag: str, digest: str) -
     if not _has_named(row, tag, digest):
         raise ValidationError(_("The tag has never named this digest: choose one of its history."))
     with transaction.atomic():
-        payload, media_type = _found(row, digest)
+        held = read_only.hold(repository)
+        payload, media_type = _found(held, row, digest)
         try:
             manifests.push(
                 principal=principal,
@@ -50,12 +53,12 @@ def _has_named(row: Repository, tag: str, digest: str) -> bool:
     return TagChange.objects.filter(repository=row, name=tag, digest=digest).exists()
 
 
-def _found(row: Repository, digest: str) -> tuple[bytes, str]:
+def _found(held: Limits, row: Repository, digest: str) -> tuple[bytes, str]:
     """The manifest, if need be put back from a record. Raises ValidationError."""
     here = Manifest.objects.filter(repository=row, digest=digest)
     if not here.exists():
         ids = revival.kept(repository_id=row.pk, digests=[digest])
-        revived = revival.put_back(repository_id=row.pk, name=row.name, ids=ids)
+        revived = revival.put_back(held=held, repository_id=row.pk, name=row.name, ids=ids)
         if revived.missing:
             raise _gone(digest)
     payload, media_type = here.values_list("payload", "media_type").first() or (None, "")

@@ -5,7 +5,7 @@ from itertools import islice
 
 from django.db import transaction
 
-from repositories import deleted, reviews
+from repositories import deleted, protection, read_only, reviews
 from repositories.access import Principal, name_unknown
 from repositories.audit import record
 from repositories.database import (
@@ -16,6 +16,7 @@ from repositories.database import (
     once_more_on_conflict,
     placeholders,
 )
+from repositories.limits import Limits
 from repositories.memory import forget_on_commit
 from repositories.models import DeletedTag, Repository, Tag
 from repositories.oci.errors import ManifestUnknown
@@ -34,6 +35,12 @@ WHERE kept.deletion_id = %s ORDER BY kept.name
 ON CONFLICT (repository_id, name) DO NOTHING RETURNING name
 """
 _PIECE = 1000
+_ELSEWHERE = """
+SELECT name FROM repositories_tag WHERE repository_id = %s AND manifest_id <> %s AND name IN
+"""
+_ON_CONFLICT = "ON CONFLICT (repository_id, name) DO UPDATE SET pushed_at = excluded.pushed_at"
+_MOVE = f"{_ON_CONFLICT}, manifest_id = excluded.manifest_id"
+_STAY = f"{_ON_CONFLICT} WHERE repositories_tag.manifest_id = excluded.manifest_id"
 
 
 def listing(*, repository: str, limit: int, last: str = "") -> list[str]:
@@ -56,24 +63,31 @@ def move(
     manifest_id: int,
     digest: str,
     names: Iterable[str],
+    held: Limits | None = None,
 ) -> None:
-    """Let each tag name the manifest, and write down those that did not. Inside a transaction.
+    """Let each tag name the manifest, and write down those that did not. Inside a transaction,
+    which may have `held` the limits.
 
     Tags are taken in the order of their names, so that two requests cannot wait for each other.
+    Raises ReadOnly, TagImmutable.
     """
     wanted = sorted(set(names))
     if not wanted:
         return
+    held = held or read_only.hold(repository)
+    fixed = protection.matching(held.patterns, wanted)
     query = f"{_CURRENT} {placeholders(len(wanted))} ORDER BY name {for_update()}"
     current = dict(fetch(query, [repository_id, *wanted]))
     at = now()
     row = {"repository_id": repository_id, "manifest_id": manifest_id}
-    insert(
-        "repositories_tag",
-        [{**row, "name": name, "created_at": at, "pushed_at": at} for name in wanted],
-        otherwise="ON CONFLICT (repository_id, name) DO UPDATE "
-        "SET manifest_id = excluded.manifest_id, pushed_at = excluded.pushed_at",
-    )
+    rows = [{**row, "name": name, "created_at": at, "pushed_at": at} for name in wanted]
+    insert("repositories_tag", [r for r in rows if r["name"] in fixed], otherwise=_STAY)
+    if fixed:
+        # Also those that another push has made just now.
+        query = _ELSEWHERE + placeholders(len(fixed))
+        there = fetch(query, [repository_id, manifest_id, *fixed])
+        protection.require_movable(held, [name for (name,) in there])
+    insert("repositories_tag", [r for r in rows if r["name"] not in fixed], otherwise=_MOVE)
     # Also where all of them seem to be new: another push may just have made one, which this moves.
     forget_on_commit(repository)
     reviews.nominate(Kind.MANIFEST, set(current.values()) - {manifest_id})
@@ -88,15 +102,17 @@ def delete(
     """Remove one tag; its manifest and its siblings stay (end-9).
 
     Kept in the record `into`, or one of its own, whose id is returned if there is one. Raises
-    ManifestUnknown, NameUnknown.
+    ManifestUnknown, NameUnknown, ReadOnly, TagImmutable.
     """
     with transaction.atomic():
+        held = read_only.hold(repository)
         found = Tag.objects.select_for_update(of=("self",))
         tag = found.filter(repository__name=repository, name=name).first()
         if tag is None:
             if not Repository.objects.filter(name=repository).exists():
                 raise name_unknown(repository)
             raise ManifestUnknown("this repository has no such tag", detail={"tag": name})
+        protection.require_movable(held, [name])
         into = into or deleted.begin(
             principal=principal, repository_id=tag.repository_id, kind=deleted.Kind.TAGS
         )

@@ -24,6 +24,7 @@ from itertools import islice
 from django.db import transaction
 from django.utils import timezone
 
+from repositories import read_only
 from repositories.database import fetch, give_way, lock_digest
 from repositories.models import Blob
 from repositories.oci.digests import Digest
@@ -61,11 +62,14 @@ class Tally:
 
 
 def set_aside(digest: Digest) -> int | None:
-    """Move the file of a blob to the trash, unless there is a row; the bytes that were moved.
+    """Move the file of a blob to the trash, unless there is a row or the registry is read-only; the
+    bytes that were moved.
 
     See the module's docstring. Raises OSError.
     """
     with transaction.atomic():
+        if read_only.is_on_held():
+            return None
         lock_digest(digest)
         if fetch("SELECT 1 FROM repositories_blob WHERE digest = %s", [str(digest)]):
             return None
@@ -76,7 +80,12 @@ def set_aside(digest: Digest) -> int | None:
 
 
 def purge(*, grace: timedelta) -> Tally:
-    """Remove what has been in the trash for as long as the grace. Raises OSError."""
+    """Remove what has been in the trash for as long as the grace, unless the registry is read-only.
+
+    Raises OSError.
+    """
+    if read_only.is_on():
+        return Tally()
     purged = storage().purge_trash(before=timezone.now() - grace)
     return Tally(purged=len(purged), purged_bytes=sum(blob.size for blob in purged))
 

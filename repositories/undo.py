@@ -20,10 +20,11 @@ from django.utils.translation import ngettext
 
 from accounts.models import Membership
 from accounts.permissions import require_role
-from repositories import administration, deleted, revival, tags
+from repositories import administration, deleted, limits, read_only, revival, tags
 from repositories.access import Action, Principal, allowed
 from repositories.audit import record as write_down
 from repositories.database import once_more_on_conflict, pieces
+from repositories.limits import Limits
 from repositories.models import DeletedManifest, DeletedTag, Deletion, Manifest, Repository, Tag
 from repositories.revival import Missing
 
@@ -169,12 +170,14 @@ def undo(*, principal: Principal, repository: str, deletion: int, rest: bool = F
     """Put back what was deleted in a repository. For who may delete there.
 
     With `rest` without the tags that were pushed anew. Raises Repository.DoesNotExist,
-    PermissionDenied; Deletion.DoesNotExist when somebody else was quicker; CannotUndo.
+    PermissionDenied; Deletion.DoesNotExist when somebody else was quicker; CannotUndo, ReadOnly,
+    QuotaExceeded.
     """
     row = _open(principal, repository)
     with transaction.atomic():
+        held = read_only.hold(repository)
         record = _locked(Deletion.objects.filter(repository=row), deletion)
-        return _put_back(principal, row, record, rest=rest)
+        return _put_back(principal, row, record, held=held, rest=rest)
 
 
 @once_more_on_conflict
@@ -184,16 +187,19 @@ def undo_repository(
     """Put a deleted repository back. Maintainers of the team.
 
     Where there is one of the name again, which keeps its settings, that takes `rest`. Raises
-    Team.DoesNotExist, PermissionDenied, Deletion.DoesNotExist, CannotUndo.
+    Team.DoesNotExist, PermissionDenied, Deletion.DoesNotExist, CannotUndo, ReadOnly, QuotaExceeded.
     """
     rows = _of_team(principal, team)
+    name = rows.values_list("name", flat=True).get(pk=deletion)
     with transaction.atomic():
+        read_only.hold(name)
         record = _locked(rows, deletion)
         row = Repository.objects.filter(name=record.name).first()
         if row is not None and not rest:
             raise CannotUndo(name=record.name)
         row = row or deleted.repository_again(record)
-        done = _put_back(principal, row, record, rest=rest)
+        held = limits.look(name)  # as they are again; even one that was archived comes back whole
+        done = _put_back(principal, row, record, held=held, rest=rest)
         Deletion.objects.filter(within=deletion).update(repository=row, within=None)
         deleted.drop(deletion)
         return done
@@ -214,18 +220,16 @@ def _locked(rows: QuerySet[Deletion], id: int) -> Deletion:
     return rows.select_for_update(of=("self",)).get(pk=id)
 
 
-def _put_back(principal: Principal, row: Repository, record: Deletion, *, rest: bool) -> Undone:
-    """Inside a transaction, which an error ends: nothing is done by halves.
-
-    What limits a repository, such as a quota, is checked where rows are made: `revival.put_back`
-    for manifests and links, `tags.put_back` for tags.
-    """
+def _put_back(
+    principal: Principal, row: Repository, record: Deletion, *, held: Limits, rest: bool
+) -> Undone:
+    """Inside a transaction, which an error ends: nothing is done by halves."""
     moved, lost = _tags_now(row.pk, record)
     ids = set(record.manifests.values_list("pk", flat=True))
     own = set(record.manifests.values_list("digest", flat=True))
     # A tag that was deleted alone may have lost its manifest by a later delete.
     ids |= revival.kept(repository_id=row.pk, digests=lost - own) if lost - own else set()
-    revived = revival.put_back(repository_id=row.pk, name=row.name, ids=ids)
+    revived = revival.put_back(held=held, repository_id=row.pk, name=row.name, ids=ids)
     missing = [*revived.missing, *_nowhere(row.pk, lost - own, revived)]
     over = record.until <= timezone.now()
     if over or missing or (moved and not rest):

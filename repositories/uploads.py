@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from repositories import database
+from repositories import database, quotas, read_only
 from repositories.access import Principal
 from repositories.blobs import publish
 from repositories.first_push import repository_for_push
@@ -28,6 +28,7 @@ from repositories.oci.errors import (
     SizeInvalid,
     TooManyRequests,
 )
+from repositories.quotas import Fill, Room
 from repositories.storage import storage
 from repositories.storage.base import UploadBusy, UploadGone, UploadWriter
 
@@ -66,9 +67,10 @@ def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) 
     """Open a session (end-4a, end-4c), making the repository on its first push.
 
     The caller has made sure that the principal may push. Raises DigestInvalid for an algorithm that
-    is not known, TooManyRequests when too many sessions are open.
+    is not known, TooManyRequests when too many sessions are open, ReadOnly, QuotaExceeded.
     """
     validate_algorithm(algorithm)
+    quotas.require_open(read_only.check(repository))
     repository_id = repository_for_push(principal=principal, name=repository)
     _check_limits(principal, repository_id)
     upload = Upload(repository_id=repository_id, started_by=principal.name, algorithm=algorithm)
@@ -105,30 +107,33 @@ def append(*, repository: str, upload: str, chunk: Chunk) -> Session:
     """Add a chunk to a session (end-5); what it holds then is durable.
 
     When the chunk breaks off, what came of it stays, and `status` tells the client where to go on.
-    Raises BlobUploadUnknown, BlobUploadBusy, RangeInvalid, OSError, and whatever reading the chunk
-    raises.
+    Raises BlobUploadUnknown, BlobUploadBusy, RangeInvalid, ReadOnly, QuotaExceeded as soon as no
+    blob of the size could be kept, OSError, and whatever reading the chunk raises.
     """
+    room = Room(read_only.check(repository))
     row = _find(repository, upload)
     with _writing(row, chunk) as writer:
-        _receive(writer, chunk, upload)
+        _receive(writer, chunk, upload, room)
         return Session(upload, repository, writer.size)
 
 
-def finish(*, repository: str, upload: str, digest: Digest, chunk: Chunk) -> None:
+def finish(*, repository: str, upload: str, digest: Digest, chunk: Chunk) -> Fill | None:
     """Close a session with its last bytes, if any, and publish it as `digest` (end-6).
 
-    An upload that does not hash to `digest` is dropped: no further byte could mend it. Raises
-    DigestInvalid, and what `append` raises.
+    Returns the fullest quota, if it is nearly full. An upload that does not hash to `digest` is
+    dropped: no further byte could mend it. One that is refused for a limit stays, and can be
+    finished later. Raises DigestInvalid, and what `append` raises.
     """
+    room = Room(read_only.check(repository), digest)
     row = _find(repository, upload)
     with _writing(row, chunk) as writer:
-        _receive(writer, chunk, upload)
+        _receive(writer, chunk, upload, room)
         try:
             _verify(writer, digest)
         except DigestInvalid:
             row.delete()
             raise
-        _publish(writer, digest, lambda: _close(row))
+        return _publish(writer, repository, digest, lambda: _close(row))
 
 
 def push_whole(
@@ -138,11 +143,13 @@ def push_whole(
     digest: Digest,
     content: Iterable[bytes],
     length: int | None = None,
-) -> None:
-    """Take a blob in one request (end-4b).
+) -> Fill | None:
+    """Take a blob in one request (end-4b); the fullest quota, if it is nearly full.
 
-    Raises DigestInvalid, OSError, and what reading raises.
+    Raises DigestInvalid, ReadOnly, QuotaExceeded, OSError, and what reading raises.
     """
+    room = Room(read_only.check(repository), digest)
+    room.require(length or 0)
     repository_id = repository_for_push(principal=principal, name=repository)
     chunk = Chunk(content, length=length)
     if not chunk.is_quick:
@@ -151,17 +158,19 @@ def push_whole(
     storage().create_upload(upload, durable=False)  # nobody could resume it
     try:
         with storage().write_upload(upload, digest.algorithm) as writer:
-            _receive(writer, chunk, upload)
+            _receive(writer, chunk, upload, room)
             _verify(writer, digest)
-            _publish(writer, digest, lambda: repository_id)
+            return _publish(writer, repository, digest, lambda: repository_id)
     finally:
         storage().delete_upload(upload)
 
 
 def cancel(*, repository: str, upload: str) -> None:
-    """Give a session up (end-14). Raises BlobUploadUnknown."""
+    """Give a session up (end-14). Raises BlobUploadUnknown, ReadOnly."""
     row = _find(repository, upload)
-    row.delete()
+    with transaction.atomic():
+        read_only.hold(repository)
+        row.delete()
     storage().delete_upload(upload)
 
 
@@ -222,7 +231,7 @@ def _writing(row: Upload, chunk: Chunk) -> Iterator[UploadWriter]:
         ) from error
 
 
-def _receive(writer: UploadWriter, chunk: Chunk, upload: str) -> None:
+def _receive(writer: UploadWriter, chunk: Chunk, upload: str, room: Room) -> None:
     if chunk.start is not None and chunk.start != writer.size:
         raise RangeInvalid(
             f"the upload holds {writer.size} bytes, so the next chunk starts there, not at "
@@ -230,8 +239,10 @@ def _receive(writer: UploadWriter, chunk: Chunk, upload: str) -> None:
             detail={"offset": writer.size},
             headers={"Range": f"0-{max(writer.size - 1, 0)}", "Docker-Upload-UUID": upload},
         )
+    room.require(writer.size + (chunk.length or 0))
     try:
         for piece in chunk.content:
+            room.require(writer.size + len(piece))
             if chunk.end is not None and writer.size + len(piece) > chunk.end + 1:
                 raise _wrong_length(chunk, "more")
             writer.write(piece)
@@ -259,12 +270,16 @@ def _verify(writer: UploadWriter, digest: Digest) -> None:
         )
 
 
-def _publish(writer: UploadWriter, digest: Digest, claim: Callable[[], int]) -> None:
+def _publish(
+    writer: UploadWriter, repository: str, digest: Digest, claim: Callable[[], int]
+) -> Fill | None:
     """Publish in one transaction; `claim` gives the repository's id, inside of it."""
     with transaction.atomic():
-        is_used = publish(repository_id=claim(), digest=digest, writer=writer)
-    if not is_used:
+        held = read_only.hold(repository)
+        published = publish(held=held, repository_id=claim(), digest=digest, writer=writer)
+    if not published.is_used:
         writer.discard()
+    return published.fill
 
 
 def _close(row: Upload) -> int:
@@ -278,8 +293,11 @@ def _close(row: Upload) -> int:
 def purge_stale(*, age: timedelta, dry_run: bool = False) -> int:
     """Remove sessions that have not grown for `age`, and stray bytes of none; how many.
 
-    One that is being written to, or has grown since we looked, stays.
+    One that is being written to, or has grown since we looked, stays; as all do while they could
+    not be finished, because the registry is read-only or their repository archived.
     """
+    if read_only.is_on():
+        return 0
     limit = timezone.now() - age
     grown = {upload.id: upload.modified for upload in storage().uploads()}
     sessions = {str(id): at for id, at in Upload.objects.values_list("id", "started_at").iterator()}
@@ -288,6 +306,8 @@ def purge_stale(*, age: timedelta, dry_run: bool = False) -> int:
         for upload in grown.keys() | sessions.keys()
         if max(filter(None, (grown.get(upload), sessions.get(upload)))) <= limit
     }
+    archived = Upload.objects.filter(repository__limits__is_archived=True)
+    stale -= {str(id) for id in archived.values_list("id", flat=True)}
     count = len(stale) if dry_run else sum(_purge(upload, limit) for upload in stale)
     logger.info("stale uploads %s: %d", "found" if dry_run else "purged", count)
     return count

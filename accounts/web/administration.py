@@ -1,5 +1,6 @@
-"""All teams, all tokens and the signing keys, for administrators."""
+"""All teams, all tokens, the signing keys and read-only mode, for administrators."""
 
+from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count, Q
 from django.http import HttpResponse
@@ -12,6 +13,8 @@ from accounts.web.page import SignedInRequest, page
 from accounts.web.paging import page_of
 from accounts.web.principal import principal_of
 from accounts.web.users import search_of
+from repositories import limit_settings
+from repositories.read_only import SETTING
 
 
 @page("GET")
@@ -52,3 +55,18 @@ def key_list(request: SignedInRequest) -> HttpResponse:
         messages.success(request, _("A new key signs from now on."))
         return redirect("manage-keys")
     return render(request, "accounts/manage/keys.html", {"page": page_of(request, found)})
+
+
+@page("GET", "POST")
+def read_only(request: SignedInRequest) -> HttpResponse:
+    """Whether the registry is read-only, and the switch for that."""
+    principal = principal_of(request)
+    require_admin(principal)
+    state = request.POST.get("state")
+    if state in ("on", "off"):
+        limit_settings.set_read_only(principal=principal, on=state == "on")
+        is_on, is_off = _("The registry is read-only now."), _("Pushes are taken again.")
+        messages.success(request, is_on if state == "on" else is_off)
+        return redirect("manage-read-only")
+    context = {"mode": limit_settings.mode(), "by_setting": settings.READ_ONLY, "setting": SETTING}
+    return render(request, "accounts/manage/read_only.html", context)

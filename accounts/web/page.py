@@ -7,14 +7,15 @@ from typing import Concatenate, ParamSpec, cast
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import ObjectDoesNotExist, ValidationError
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.models import User
+from accounts.web.refusals import explain_refusal
 from repositories.access import ANONYMOUS
-from repositories.oci.errors import OCIError
+from repositories.oci.errors import OCIError, QuotaExceeded, ReadOnly, TagImmutable
 
 P = ParamSpec("P")
 
@@ -61,7 +62,7 @@ def page(*methods: str) -> Callable[[SignedInView[P]], View[P]]:
     """A view for people who have signed in, answering these methods; others sign in first.
 
     What a domain function does not find is a 404; what it denies is a 403 with its reason (Django's
-    own doing). No copy of the answer is kept: it may hold a secret.
+    own doing), and so is what a limit forbids. No copy of the answer is kept: it may hold a secret.
     """
 
     def decorate(view: SignedInView[P]) -> View[P]:
@@ -74,6 +75,8 @@ def page(*methods: str) -> Callable[[SignedInView[P]], View[P]]:
                 response = view(request, *args, **kwargs)  # type: ignore[arg-type]
             except ObjectDoesNotExist as error:
                 raise Http404 from error
+            except (ReadOnly, TagImmutable, QuotaExceeded) as error:
+                raise PermissionDenied(explain_refusal(error)) from error
             response.headers.setdefault("Cache-Control", "no-store")
             return response
 
@@ -100,6 +103,8 @@ def public_page(*methods: str) -> Callable[[View[P]], View[P]]:
                 response = view(request, *args, **kwargs)
             except ObjectDoesNotExist as error:
                 raise Http404 from error
+            except (ReadOnly, TagImmutable, QuotaExceeded) as error:
+                raise PermissionDenied(explain_refusal(error)) from error
             except OCIError as error:
                 # 400: a digest that is none names nothing.
                 if error.status not in (400, 401, 404):

@@ -12,9 +12,11 @@ from accounts import teams
 from accounts.models import Membership, Team, User
 from accounts.permissions import require_role, team_and_role
 from accounts.web.forms import MemberForm, RoleForm, TeamForm
+from accounts.web.limit_forms import ImmutableTagsForm, QuotaForm
 from accounts.web.page import SignedInRequest, page, telling_why_not
 from accounts.web.paging import page_of
 from accounts.web.principal import principal_of
+from repositories import limit_settings
 
 Role = Membership.Role
 
@@ -105,16 +107,28 @@ def _member(team: str, name: str) -> Membership:
 
 @page("GET", "POST")
 def team_settings(request: SignedInRequest, name: str) -> HttpResponse:
-    """Leaving the team, for every member; deleting it, for owners."""
-    context = team_context(request, name)
+    """Its limits, and leaving the team, for every member; deleting it, for owners."""
+    context = settings_context(request, name)
     principal = principal_of(request)
     if request.method == "POST":
         with telling_why_not(request):
             teams.delete_team(principal=principal, team=name)
             messages.success(request, _("The team %(team)s is deleted.") % {"team": name})
             return redirect("teams")
-    context["is_member"] = context["team"].memberships.filter(user=request.user).exists()
     return render(request, "accounts/team_settings.html", context)
+
+
+def settings_context(request: SignedInRequest, name: str) -> dict[str, Any]:
+    """What the page of a team's settings shows. Raises Team.DoesNotExist."""
+    context = team_context(request, name)
+    limits = limit_settings.of_team(context["team"])
+    return context | {
+        "is_member": context["team"].memberships.filter(user=request.user).exists(),
+        "is_admin": principal_of(request).is_site_admin,
+        "limits": limits,
+        "quota_form": QuotaForm.of(limits),
+        "immutable_tags_form": ImmutableTagsForm.of(limits),
+    }
 
 
 @page("POST")

@@ -10,6 +10,7 @@ from accounts.web import (
     proxy,
     robots,
     sign_in,
+    team_limits,
     teams,
     tokens,
     trust_rules,
@@ -49,6 +50,10 @@ urlpatterns = [
         name="member-remove",
     ),
     re_path(rf"{_TEAM}/settings$", teams.team_settings, name="team-settings"),
+    re_path(rf"{_TEAM}/quota$", team_limits.team_quota, name="team-quota"),
+    re_path(
+        rf"{_TEAM}/immutable-tags$", team_limits.team_immutable_tags, name="team-immutable-tags"
+    ),
     re_path(rf"{_TEAM}/leave$", teams.team_leave, name="team-leave"),
     re_path(rf"{_TEAM}/invitations$", invitations.invitation_list, name="invitations"),
     re_path(
@@ -91,6 +96,7 @@ urlpatterns = [
     path("manage/teams", administration.team_list, name="manage-teams"),
     path("manage/tokens", administration.token_list, name="manage-tokens"),
     path("manage/proxy", proxy.doctor, name="manage-proxy"),
+    path("manage/read-only", administration.read_only, name="manage-read-only"),
     path("manage/keys", administration.key_list, name="manage-keys"),
     path("manage/audit", audit.event_list, name="manage-audit"),
     path("manage/audit.jsonl", audit.export, name="manage-audit-export"),

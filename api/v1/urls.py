@@ -15,6 +15,7 @@ from api.v1 import (
     images,
     keys,
     layers,
+    limits,
     me,
     repositories,
     robots,
@@ -107,6 +108,7 @@ urlpatterns = [
     ),
     path("teams", teams.TeamsView.as_view(), name="teams"),
     path(_TEAM, teams.TeamView.as_view(), name="team"),
+    path(f"{_TEAM}/limits", limits.TeamLimitsView.as_view(), name="team-limits"),
     path(f"{_TEAM}/members", teams.MembersView.as_view(), name="members"),
     path(f"{_TEAM}/members/<name:user>", teams.MemberView.as_view(), name="member"),
     path(f"{_TEAM}/invitations", teams.InvitationsView.as_view(), name="invitations"),
@@ -163,6 +165,9 @@ urlpatterns = [
         deletions.UndoView.as_view(),
         name="undo",
     ),
+    path(
+        f"{_IN_REPOSITORY}/limits", limits.RepositoryLimitsView.as_view(), name="repository-limits"
+    ),
     path(_GRANTS, repositories.GrantsView.as_view(), name="grants"),
     path(f"{_GRANTS}/<name:user>", repositories.GrantView.as_view(), name="grant"),
     path(
@@ -180,6 +185,7 @@ urlpatterns = [
         repositories.RepositoryView.as_view(),
         name="repository",
     ),
+    path("read-only", limits.ReadOnlyView.as_view(), name="read-only"),
     path("search", search.SearchView.as_view(), name="search"),
     path("activity", activity.ActivityView.as_view(), name="activity"),
     path("uploads", activity.UploadsView.as_view(), name="uploads"),

@@ -4,7 +4,7 @@ from django.conf import settings
 
 from api.v2 import links
 from api.v2.request import Request
-from api.v2.response import Response
+from api.v2.response import Response, warned
 from repositories import manifests, pulls, tags
 from repositories.oci.accept import accepts
 from repositories.oci.digests import Digest, is_digest
@@ -48,7 +48,7 @@ def get(request: Request, name: str, reference: str) -> Response:
 
 
 def put(request: Request, name: str, reference: str) -> Response:
-    """end-7a and end-7b. Raises ManifestInvalid, ManifestBlobUnknown, ManifestTooLarge, …"""
+    """end-7a and end-7b. Raises ManifestInvalid, ManifestBlobUnknown, TagImmutable, …"""
     names = [validate_tag(tag) for tag in request.query.get("tag", ())]
     if len(names) > MAX_TAGS:
         raise TooManyTags(f"{len(names)} tags in one request; {MAX_TAGS} are the most")
@@ -73,11 +73,11 @@ def put(request: Request, name: str, reference: str) -> Response:
         headers["OCI-Subject"] = pushed.subject
     if digest and pushed.tags:
         headers["OCI-Tag"] = ", ".join(pushed.tags)
-    return Response(201, headers)
+    return warned(Response(201, headers), pushed.fill)
 
 
 def delete(request: Request, name: str, reference: str) -> Response:
-    """end-9. Raises ManifestUnknown, NameUnknown, Unsupported."""
+    """end-9. Raises ManifestUnknown, NameUnknown, Unsupported, TagImmutable."""
     check_deletes_enabled()
     reference = _existing(reference)
     if not is_digest(reference):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from repositories.oci.errors import OCIError
+from repositories.quotas import Fill
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -26,6 +27,14 @@ class Response:
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | FilePart = b""
+
+
+def warned(response: Response, fill: Fill | None) -> Response:
+    """The answer, with a warning where a quota is nearly full (distribution-spec, "Warnings")."""
+    if fill:
+        note = f"{fill}; pushes are refused when it is full"
+        response.headers["Warning"] = f'299 - "{note}"'
+    return response
 
 
 def json_response(

@@ -5,7 +5,7 @@ import re
 
 from api.v2 import links
 from api.v2.request import Request
-from api.v2.response import Response
+from api.v2.response import Response, warned
 from repositories import blobs, uploads
 from repositories.oci.digests import CANONICAL, Digest
 from repositories.oci.errors import BlobUploadInvalid, DigestInvalid, RangeInvalid, SizeInvalid
@@ -20,7 +20,7 @@ _CONTENT_RANGE = re.compile(
 def post(request: Request, name: str) -> Response:
     """end-4a, end-4b, end-4c and end-11.
 
-    Raises DigestInvalid, SizeInvalid, TooManyRequests, InsufficientScope.
+    Raises DigestInvalid, SizeInvalid, TooManyRequests, InsufficientScope, ReadOnly, QuotaExceeded.
     """
     mount = request.parameter("mount")
     if mount is not None:
@@ -30,14 +30,14 @@ def post(request: Request, name: str) -> Response:
             return _created(request, name, digest)
     elif request.query.get("digest"):
         digest = _digest(request)
-        uploads.push_whole(
+        fill = uploads.push_whole(
             principal=request.principal,
             repository=name,
             digest=digest,
             content=request.body,
             length=request.body.length,
         )
-        return _created(request, name, digest)
+        return warned(_created(request, name, digest), fill)
     session = uploads.start(
         principal=request.principal,
         repository=name,
@@ -47,7 +47,8 @@ def post(request: Request, name: str) -> Response:
 
 
 def patch(request: Request, name: str, upload: str) -> Response:
-    """end-5. Raises BlobUploadUnknown, BlobUploadBusy, RangeInvalid, SizeInvalid."""
+    """end-5. Raises BlobUploadUnknown, BlobUploadBusy, RangeInvalid, SizeInvalid, ReadOnly,
+    QuotaExceeded."""
     session = uploads.append(repository=name, upload=upload, chunk=_chunk(request))
     return _accepted(request, session)
 
@@ -55,8 +56,8 @@ def patch(request: Request, name: str, upload: str) -> Response:
 def put(request: Request, name: str, upload: str) -> Response:
     """end-6. Raises DigestInvalid, and what `patch` raises."""
     digest = _digest(request)
-    uploads.finish(repository=name, upload=upload, digest=digest, chunk=_chunk(request))
-    return _created(request, name, digest)
+    fill = uploads.finish(repository=name, upload=upload, digest=digest, chunk=_chunk(request))
+    return warned(_created(request, name, digest), fill)
 
 
 def get(request: Request, name: str, upload: str) -> Response:
@@ -67,7 +68,7 @@ def get(request: Request, name: str, upload: str) -> Response:
 
 
 def delete(request: Request, name: str, upload: str) -> Response:
-    """end-14. Raises BlobUploadUnknown."""
+    """end-14. Raises BlobUploadUnknown, ReadOnly."""
     uploads.cancel(repository=name, upload=upload)
     return Response(204)
 

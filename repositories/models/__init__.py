@@ -8,15 +8,17 @@ Team ─┬─ Repository ─┬─ BlobLink ── Blob            what a repos
       │              ├─ TagChange                   who moved which tag when
       │              ├─ Pull                        who pulled what, for the last weeks
       │              ├─ RepositoryUsage             how much it stores
+      │              ├─ RepositoryLimits            its quota, immutable tags, archived or not
       │              ├─ RepositoryGrant             a role beside those of the team
       │              ├─ Deletion                    what was deleted, until it cannot be undone
       │              └─ Upload                      a blob on its way
-      ├─ TeamUsage                                  the same of the team's repositories
+      ├─ TeamUsage, TeamLimits                      the same of the team's repositories
       ├─ StorageSample                              and how that grew; of the whole, too
       └─ Membership ── User
 Job                                                 periodic work, claimed by whoever is free
 Host                                                who works on this database (hosts.py)
 Review                                              what may have become garbage (garbage.py)
+RegistryMode                                        whether all of it is read-only
 ```
 """
 
@@ -25,6 +27,7 @@ from repositories.models.deletion import DeletedManifest, DeletedTag, Deletion
 from repositories.models.grant import RepositoryGrant
 from repositories.models.host import Host
 from repositories.models.job import Job
+from repositories.models.limits import RegistryMode, RepositoryLimits, TeamLimits
 from repositories.models.manifest import Manifest, ManifestBlob, ManifestChild
 from repositories.models.pull import Pull
 from repositories.models.repository import Repository
@@ -45,13 +48,16 @@ __all__ = [
     "ManifestBlob",
     "ManifestChild",
     "Pull",
+    "RegistryMode",
     "Repository",
     "RepositoryGrant",
+    "RepositoryLimits",
     "RepositoryUsage",
     "Review",
     "StorageSample",
     "Tag",
     "TagChange",
+    "TeamLimits",
     "TeamUsage",
     "Upload",
 ]

@@ -4,7 +4,7 @@ This is the one table that turns what went wrong into a status and a code: domai
 these classes, and only `api/v2/endpoint.py` writes them out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -117,10 +117,49 @@ class Denied(OCIError):
     code, status = "DENIED", 403
 
 
+class QuotaExceeded(Denied):
+    """The team or the repository would have more bytes than it may.
+
+    Clients that try again on 5xx, as docker does, show a 403 with its message at once.
+    """
+
+    def __init__(
+        self, message: str, *, whose: Mapping[str, str], numbers: Mapping[str, int]
+    ) -> None:
+        """`whose` says which team or repository; `numbers` are bytes: `quota`, `used`, `wanted`."""
+        super().__init__(message, detail={**whose, **numbers})
+        self.numbers = numbers
+
+
+class TagImmutable(Denied):
+    """A tag that may not change, now that it is there. No code of the specification's says so."""
+
+    def __init__(self, message: str, *, tags: Sequence[str], more: int = 0) -> None:
+        """`tags` are the first of those, beside which there are `more`."""
+        super().__init__(message, detail={"tags": list(tags)})
+        self.tags = tags
+        self.more = more
+
+
 class Unsupported(OCIError):
     """code-13: the operation is switched off or does not exist here."""
 
     code, status = "UNSUPPORTED", 405
+
+
+class ReadOnly(Unsupported):
+    """The registry or the repository takes no changes (Distribution answers alike)."""
+
+    def __init__(self, message: str, *, repository: str = "", by_setting: bool = False) -> None:
+        """With a `repository`, that one is archived; else all of the registry is read-only."""
+        reason = "archived" if repository else "setting" if by_setting else "switch"
+        super().__init__(message, detail={"reason": reason})
+        self.reason = reason
+
+    @property
+    def is_of_registry(self) -> bool:
+        """Whether no repository can be written to."""
+        return self.reason != "archived"
 
 
 class RouteUnknown(OCIError):

@@ -48,6 +48,12 @@ def extent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.3f}%" if whole else "0%"
 
 
+@register.filter
+def filled(part: int, whole: int) -> str:
+    """The same of what may be full, or fuller."""
+    return extent(min(part, whole), whole) if whole else "100%"
+
+
 @register.simple_tag
 def berth_version() -> str:
     """This program's version."""

@@ -1,6 +1,6 @@
 """Deleting tags, with their images or without, and repositories: first, what that would free."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -18,7 +18,8 @@ from accounts.models import Membership
 from accounts.web.forms import Form
 from accounts.web.page import SignedInRequest, page, public_page
 from accounts.web.principal import principal_of
-from repositories import administration, deleted, deletion, previews
+from accounts.web.refusals import explain_refusal
+from repositories import administration, deleted, deletion, previews, protection
 from repositories.access import EVERYTHING, team_role
 from repositories.oci.errors import TagInvalid
 from repositories.oci.names import team_of, validate_tag
@@ -56,16 +57,17 @@ def tags_delete(request: HttpRequest, name: str) -> HttpResponseBase:
         else:
             _delete_tags(request, found, names)
         return redirect("repository", name)
-    context = {
+    context = header.context_of(request, found)
+    tags = previews.named(repository=found.repository, names=names)
+    context |= {
         "tab": "tags",
-        "tags": previews.named(repository=found.repository, names=names),
+        "tags": tags,
         "preview": previews.preview(repository_id=found.repository.pk, names=names),
         "untagged_days": settings.GARBAGE_UNTAGGED,
         "undo_until": deleted.until(),
+        "why_immutable": _why_immutable(context, [tag for tag, _digest in tags]),
     }
-    return render(
-        request, "repositories/tags_delete.html", header.context_of(request, found) | context
-    )
+    return render(request, "repositories/tags_delete.html", context)
 
 
 def refuse(found: header.Found) -> HttpResponseBase:
@@ -136,6 +138,12 @@ def image_delete(request: HttpRequest, name: str, digest: str) -> HttpResponseBa
     )
 
 
+def _why_immutable(context: Mapping[str, Any], names: Sequence[str]) -> str:
+    """Why tags that are there cannot be deleted; empty when they can."""
+    refusal = protection.why(context["repository"].name, context["patterns"], names)
+    return explain_refusal(refusal) if refusal else ""
+
+
 class DeleteForm(Form):
     """The name is typed, so that nobody deletes a repository by one wrong click."""
 
@@ -171,10 +179,13 @@ def repository_delete(request: SignedInRequest, name: str) -> HttpResponse:
         tell(request, _("%(name)s is deleted.") % {"name": name}, undo=address)
         return redirect("home")
     found = header.Found(repository, principal, EVERYTHING)
-    context = header.context_of(request, found) | {
+    preview = previews.whole(repository=repository)
+    context = header.context_of(request, found)
+    context |= {
         "tab": "settings",
         "form": form,
-        "preview": previews.whole(repository=repository),
+        "preview": preview,
         "undo_until": deleted.until(),
+        "why_immutable": _why_immutable(context, preview.tags),
     }
     return render(request, "repositories/delete.html", context)

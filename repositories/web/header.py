@@ -7,7 +7,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.web.principal import principal_of
+from accounts.web.refusals import explain_refusal
 from accounts.web.server import server_of
+from repositories import limits, read_only
 from repositories.access import Action, Actions, Principal, readable
 from repositories.models import Repository
 from repositories.oci.names import team_of
@@ -48,7 +50,8 @@ def found(
     Raises Repository.DoesNotExist, also for what the visitor may not pull from.
     """
     principal = principal_of(request)
-    rows = readable(principal=principal, names=[name], repositories=repositories)
+    known = limits.with_limits(Repository.objects.all() if repositories is None else repositories)
+    rows = readable(principal=principal, names=[name], repositories=known)
     if name not in rows:
         raise Repository.DoesNotExist
     repository, actions = rows[name]
@@ -63,11 +66,17 @@ def names_of(name: str) -> dict[str, str]:
 
 def context_of(request: HttpRequest, found: Found) -> dict[str, Any]:
     """What `repositories/base.html` needs."""
+    limited = limits.shown(found.repository)
+    refusal = read_only.why(found.repository.name, limited)
+    why_read_only = explain_refusal(refusal) if refusal else ""
     return {
         "repository": found.repository,
         **names_of(found.repository.name),
         "host": server_of(request).host,
-        "may_delete": found.may_delete,
+        "may_delete": found.may_delete and not why_read_only,
+        "why_read_only": why_read_only,
+        "is_archived": limited.is_archived,
+        "patterns": limited.patterns,
         "may_manage": found.may_manage,
         "may_undo": found.may_undo,
     }

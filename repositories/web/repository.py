@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from accounts.web.page import public_page
 from accounts.web.paging import page_of
 from accounts.web.server import server_of
-from repositories import tag_facts, tag_lists
+from repositories import protection, tag_facts, tag_lists
 from repositories.manifest_facts import sized
 from repositories.models import Repository, Tag
 from repositories.oci.artifacts import Kind
@@ -54,8 +54,10 @@ def repository(request: HttpRequest, name: str) -> HttpResponse:
     rows = tag_lists.listing(repository=found.repository, order=order, text=text)
     page = page_of(request, rows)
     facts = tag_facts.facts(repository=found.repository, tags=page.rows)
-    context = header.context_of(request, found) | {
+    context = header.context_of(request, found)
+    context |= {
         "tab": "tags",
+        "immutable": protection.matching(context["patterns"], (row.tag.name for row in facts)),
         "description": markdown.render(found.repository.description),
         "push_source": name.rpartition("/")[2],
         "page": page,

@@ -1,4 +1,4 @@
-"""A repository's settings: what it says of itself, who sees it, who has a role in it."""
+"""A repository's settings: what it says of itself, who sees it, its limits, who has a role."""
 
 from typing import Any
 
@@ -10,14 +10,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import Membership, User
+from accounts.permissions import require_role
 from accounts.web.forms import Form, MemberForm
+from accounts.web.limit_forms import ImmutableTagsForm, QuotaForm
 from accounts.web.page import SignedInRequest, page, telling_why_not
 from accounts.web.paging import page_of
 from accounts.web.principal import principal_of
-from repositories import administration
-from repositories.access import EVERYTHING
+from repositories import administration, limit_settings
+from repositories.access import EVERYTHING, team_role
 from repositories.models import Repository
 from repositories.models.repository import MAX_DESCRIPTION_BYTES
+from repositories.oci.names import team_of
 from repositories.web import header, markdown
 
 Role = Membership.Role
@@ -77,8 +80,15 @@ def repository_settings(request: SignedInRequest, name: str) -> HttpResponse:
 
 def _show(request: SignedInRequest, repository: Repository, **shown: Any) -> HttpResponse:
     """The page, with the forms that are given instead of fresh ones."""
+    principal = principal_of(request)
     grants = repository.grants.select_related("user").order_by("user__username")
+    limits = limit_settings.of_repository(repository)
+    role = team_role(principal=principal, team=team_of(repository.name))
     context = {
+        "limits": limits,
+        "quota_form": QuotaForm.of(limits),
+        "immutable_tags_form": ImmutableTagsForm.of(limits),
+        "is_owner": role == Role.OWNER or principal.is_site_admin,
         "form": VisibilityForm(initial={"visibility": repository.visibility}),
         "grant_form": GrantForm(),
         "description_form": DescriptionForm(initial={"description": repository.description}),
@@ -86,8 +96,10 @@ def _show(request: SignedInRequest, repository: Repository, **shown: Any) -> Htt
         "tab": "settings",
     }
     # Whoever may see this page may do everything here.
-    found = header.Found(repository, principal_of(request), EVERYTHING)
-    context |= header.context_of(request, found) | shown
+    found = header.Found(repository, principal, EVERYTHING)
+    above = header.context_of(request, found)
+    others = [pattern for pattern in above["patterns"] if pattern not in limits.patterns]
+    context |= above | {"team_patterns": others} | shown
     return render(request, "repositories/settings.html", context)
 
 
@@ -136,4 +148,45 @@ def grant_withdraw(request: SignedInRequest, name: str, member: str) -> HttpResp
     with telling_why_not(request):
         administration.withdraw_grant(principal=principal, name=name, user=user)
         messages.success(request, _("The role is taken back."))
+    return redirect("repository-settings", name)
+
+
+@page("POST")
+def quota(request: SignedInRequest, name: str) -> HttpResponse:
+    """Set the repository's quota. Owners of its team."""
+    principal = principal_of(request)
+    repository = administration.managed_repository(principal, name)
+    require_role(principal, team_of(name), Role.OWNER)
+    form = QuotaForm(request.POST)
+    if form.is_valid():
+        with form.showing_errors():
+            limit_settings.set_repository_quota(principal=principal, name=name, quota=form.quota)
+            messages.success(request, _("Saved."))
+            return redirect("repository-settings", name)
+    return _show(request, repository, quota_form=form)
+
+
+@page("POST")
+def immutable_tags(request: SignedInRequest, name: str) -> HttpResponse:
+    """Say which tags are immutable."""
+    principal = principal_of(request)
+    repository = administration.managed_repository(principal, name)
+    form = ImmutableTagsForm(request.POST)
+    if form.is_valid():
+        with form.showing_errors():
+            limit_settings.set_immutable_tags(
+                principal=principal, name=name, patterns=form.cleaned_data["immutable_tags"]
+            )
+            messages.success(request, _("Saved."))
+            return redirect("repository-settings", name)
+    return _show(request, repository, immutable_tags_form=form)
+
+
+@page("POST")
+def archive(request: SignedInRequest, name: str) -> HttpResponse:
+    """Make the repository read-only, or end that."""
+    archived = request.POST.get("archived") == "yes"
+    limit_settings.set_archived(principal=principal_of(request), name=name, archived=archived)
+    text = _("The repository is archived.") if archived else _("Pushes are taken again.")
+    messages.success(request, text)
     return redirect("repository-settings", name)

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from accounts.web.page import public_page
 from accounts.web.paging import page_of
 from accounts.web.principal import principal_of
-from repositories import space, summary, usage
+from repositories import limit_settings, space, summary, usage
 from repositories.access import Principal
 from repositories.models import Repository, RepositoryUsage, StorageSample, TeamUsage
 from repositories.web import header
@@ -35,7 +35,7 @@ def storage(request: HttpRequest) -> HttpResponse:
     """Of the whole registry for administrators, else of what one may see; of one team, if asked."""
     principal = principal_of(request)
     team, days = text_of(request, "team"), days_of(request)
-    found = usage.by_team(principal=principal)
+    found = usage.by_team(principal=principal).select_related("team__limits")
     teams = list((found.filter(team__name=team) if team else found)[:_MOST_TEAMS])
     page = page_of(request, usage.by_repository(principal=principal, team=team))
     bars = [_bar(row.repository.name, row) for row in page.rows]
@@ -54,6 +54,8 @@ def storage(request: HttpRequest) -> HttpResponse:
         "days": days,
         "spans": SPANS,
         "measured_at": summary.measured_at(),
+        "limits": getattr(teams[0].team, "limits", None) if team and teams else None,
+        "near": [] if team else limit_settings.nearly_full(principal=principal),
     }
     return render(request, "storage.html", context)
 
@@ -61,7 +63,7 @@ def storage(request: HttpRequest) -> HttpResponse:
 @public_page("GET")
 def of_repository(request: HttpRequest, name: str) -> HttpResponse:
     """The largest blobs of one repository, and what needs them."""
-    rows = Repository.objects.select_related("usage")
+    rows = Repository.objects.select_related("usage", "limits")
     found = header.found(request, name, repositories=rows)
     blobs = space.largest(found.repository)
     size = getattr(found.repository, "usage", None)
@@ -70,6 +72,7 @@ def of_repository(request: HttpRequest, name: str) -> HttpResponse:
         "blobs": blobs,
         "most": max((blob.size for blob in blobs), default=0),
         "bar": _bar(name, size) if size else None,
+        "limits": getattr(found.repository, "limits", None),
         "measured_at": summary.measured_at(),
     }
     return render(request, "repositories/storage.html", context)

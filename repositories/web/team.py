@@ -24,7 +24,7 @@ def may_undo(context: dict[str, Any], principal: Principal) -> bool:
 @page("GET")
 def team(request: SignedInRequest, name: str) -> HttpResponse:
     """What the team has, for its members and administrators."""
-    context = team_context(request, name, teams=Team.objects.select_related("usage"))
+    context = team_context(request, name, teams=Team.objects.select_related("usage", "limits"))
     found: Team = context["team"]
     sort, days = home.sort_of(request), storage.days_of(request)
     page = home.page_of_repositories(request, overview.of_team(team=found), sort)
@@ -36,6 +36,7 @@ def team(request: SignedInRequest, name: str) -> HttpResponse:
         "host": server_of(request).host,
         "usage": getattr(found, "usage", None),
         "may_undo": may_undo(context, principal_of(request)),
+        "limits": getattr(found, "limits", None),
         "measured_at": summary.measured_at(),
     }
     if page.is_first:

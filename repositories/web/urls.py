@@ -35,6 +35,9 @@ urlpatterns = [
     re_path(rf"^images/(?P<digest>{_DIGEST})/delete$", deletion.image_delete, name="image-delete"),
     re_path(rf"^images/(?P<reference>{_TAG})/rollback$", undo.roll_back, name="image-rollback"),
     path("settings", settings.repository_settings, name="repository-settings"),
+    path("quota", settings.quota, name="repository-quota"),
+    path("immutable-tags", settings.immutable_tags, name="repository-immutable-tags"),
+    path("archive", settings.archive, name="repository-archive"),
     path("description", settings.description, name="repository-description"),
     path("grants", settings.grant, name="repository-grant"),
     re_path(

@@ -73,6 +73,7 @@ def test_a_command_uses_the_folder_that_it_is_given(tmp_path: Path) -> None:
         "REGISTRY_CATALOG_MAXENTRIES=many",
         "REGISTRY_ANONYMOUS_ACCESS=write",
         "REGISTRY_STORAGE_DELETE_ENABLED=perhaps",
+        "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED=maybe",
         "REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_AGE=7d",
         "REGISTRY_LOG_LEVEL=loud",
     ],

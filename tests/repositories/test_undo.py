@@ -17,6 +17,7 @@ from repositories import (
     deleted,
     deletion,
     garbage,
+    limit_settings,
     manifests,
     referrers,
     tags,
@@ -36,11 +37,12 @@ from repositories.models import (
     ManifestChild,
     Repository,
     RepositoryGrant,
+    RepositoryLimits,
     Tag,
     TagChange,
 )
 from repositories.oci.digests import Digest
-from repositories.oci.errors import BlobUnknown, ManifestUnknown
+from repositories.oci.errors import BlobUnknown, ManifestUnknown, QuotaExceeded, ReadOnly
 from repositories.storage import storage
 from repositories.trash import Tally
 from repositories.undo import CannotUndo, Undone
@@ -466,3 +468,51 @@ def test_ten_thousand_manifests_come_back_by_bounded_statements(
     assert (Manifest.objects.count(), Tag.objects.count()) == (10_000, 10_000)
     assert len(queries) < 10_000 / 20 * 5 + 100
     assert Blob.objects.count() == 2
+
+
+def test_what_limits_pushes_limits_undoing_too(
+    maintainer: Principal, administrator: Principal, team: Team
+) -> None:
+    push_image(maintainer, b"a layer")
+    deletion.delete_repository(principal=maintainer, repository=APP)
+    before = sum(BlobLink.objects.values_list("size", flat=True))
+    limit_settings.set_team_quota(principal=administrator, team=team.name, quota=before + 3)
+    record = Deletion.objects.get()
+
+    def put_back() -> Undone:
+        return undo.undo_repository(principal=maintainer, team=team.name, deletion=record.pk)
+
+    with pytest.raises(QuotaExceeded):
+        put_back()
+    assert not Repository.objects.filter(name=APP).exists()
+    limit_settings.set_team_quota(principal=administrator, team=team.name, quota=None)
+    limit_settings.set_read_only(principal=administrator, on=True)
+    with pytest.raises(ReadOnly):
+        put_back()
+    limit_settings.set_read_only(principal=administrator, on=False)
+    assert put_back().manifests == 1
+
+
+def test_in_an_archived_repository_nothing_is_undone(
+    maintainer: Principal, administrator: Principal
+) -> None:
+    push_image(maintainer, b"a layer", tags=["v1"])
+    deletion.delete(principal=maintainer, repository=APP, names=["v1"])
+    limit_settings.set_archived(principal=maintainer, name=APP, archived=True)
+    with pytest.raises(ReadOnly):
+        undo_last(maintainer)
+    limit_settings.set_archived(principal=maintainer, name=APP, archived=False)
+    assert undo_last(maintainer).tags == ("v1",)
+
+
+def test_limits_come_back_with_their_repository(
+    maintainer: Principal, administrator: Principal, team: Team
+) -> None:
+    push_image(maintainer, b"a layer")
+    limit_settings.set_immutable_tags(principal=maintainer, name=APP, patterns=["v*"])
+    limit_settings.set_repository_quota(principal=administrator, name=APP, quota=10**9)
+    deletion.delete_repository(principal=maintainer, repository=APP)
+    record = Deletion.objects.get(kind=Deletion.Kind.REPOSITORY)
+    undo.undo_repository(principal=maintainer, team=team.name, deletion=record.pk)
+    found = RepositoryLimits.objects.get(repository__name=APP)
+    assert (found.quota, found.patterns) == (10**9, ["v*"])

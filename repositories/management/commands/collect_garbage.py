@@ -13,7 +13,7 @@ from django.core.management import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import Progress
 
-from repositories import forecast, garbage, reviews, trash
+from repositories import forecast, garbage, read_only, reviews, trash
 from repositories.reviews import Kind
 from repositories.storage import storage
 from repositories.trash import Tally
@@ -38,6 +38,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, dry_run: bool, grace: str | None, **options: Any) -> None:
+        if read_only.is_on() and not dry_run:
+            raise CommandError("The registry is read-only: end that first, or use --dry-run.")
         try:
             tally = _run(_duration(grace), dry_run=dry_run)
         except OSError as error:

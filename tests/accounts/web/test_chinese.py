@@ -52,7 +52,7 @@ WORDS = {
     ),
     *("payments", "github", "build", "guest", "reader", "writer", "maintainer", "owner", "admin"),
     *("stranger", "ci", "robot", "api", "Django", "somebody"),
-    *("Dockerfile", "Markdown", "SBOM", "Skopeo", "KiB", "MiB", "Blob"),
+    *("Dockerfile", "Markdown", "SBOM", "Skopeo", "KiB", "MiB", "GiB", "TiB", "Blob"),
     *("Caddy", "Traefik", "Host", "Via", "Forwarded", "http", "nginx"),
 }
 

@@ -197,6 +197,16 @@ ROWS = {
     ("grants", "GET"): _of_maintainers("repositories/{team}/app/-/grants", 200),
     ("grant", "PUT"): _of_maintainers("repositories/{team}/app/-/grants/stranger", 200, ROLE),
     ("grant", "DELETE"): _of_maintainers("repositories/{team}/app/-/grants/guest", 204),
+    ("repository-limits", "GET"): _of_readers("repositories/{team}/app/-/limits"),
+    ("repository-limits", "PATCH"): _of_maintainers(
+        "repositories/{team}/app/-/limits", 200, {"immutable_tags": ["v*"], "is_archived": True}
+    ),
+    ("team-limits", "GET"): Row(
+        "teams/{team}/limits", None, MEMBERS.format(200), FOREIGN.format(200)
+    ),
+    ("team-limits", "PATCH"): _of_owners("teams/{team}/limits", 200, {"immutable_tags": ["v*"]}),
+    ("read-only", "GET"): Row("read-only", None, USERS.format(200)),
+    ("read-only", "PUT"): Row("read-only", {"enabled": True}, ADMINS.format(200)),
     ("search", "GET"): Row("search?q=app", None, SIGNED_IN),
     ("activity", "GET"): Row(
         "activity?repository={team}/app",
