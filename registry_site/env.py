@@ -11,6 +11,8 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+from repositories.pace import rate_of
+
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 # Go's time.ParseDuration, which registry:2 users write: 168h, 1h30m, 90s, 500ms.
@@ -71,6 +73,14 @@ def duration(name: str, default: str) -> float:
             f"{name}={value!r} is not a duration; write one such as 168h, 90m or 1h30m."
         )
     return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+
+
+def rate(name: str, default: str) -> int:
+    """Bytes in a second, from a rate such as `20MB/s`. Raises ImproperlyConfigured."""
+    try:
+        return rate_of(text(name).strip() or default)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {error}.") from error
 
 
 def choice(name: str, default: str, allowed: Sequence[str]) -> str:

@@ -103,6 +103,11 @@ UPLOAD_PURGING_DRY_RUN = env.flag(
 GARBAGE_ENABLED = env.flag("REGISTRY_GARBAGE_ENABLED", default=True)
 GARBAGE_GRACE = env.duration("REGISTRY_GARBAGE_GRACE", "24h")
 GARBAGE_UNTAGGED = env.integer("REGISTRY_GARBAGE_UNTAGGED", 0, least=0, most=36_500)
+# Looking whether what is stored is still what was pushed (repositories/scrub.py): how fast it is
+# read, and after how many days again.
+SCRUB_ENABLED = env.flag("REGISTRY_SCRUB_ENABLED", default=True)
+SCRUB_RATE = env.rate("REGISTRY_SCRUB_RATE", "20MB/s")
+SCRUB_INTERVAL_DAYS = env.integer("REGISTRY_SCRUB_INTERVAL_DAYS", 30, least=1, most=3650)
 
 # --- single sign-on, and the second factor ------------------------------------------------------
 

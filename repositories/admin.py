@@ -136,7 +136,7 @@ class StorageSampleAdmin(LookUpAdmin):
 class BlobAdmin(LookUpAdmin):
     list_display = ("digest", "size", "created_at")
     search_fields = ("digest__startswith",)
-    fields = ("digest", "size", "created_at")
+    fields = ("digest", "size", "created_at", "damaged_at")
 
 
 @admin.register(BlobLink)

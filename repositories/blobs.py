@@ -5,7 +5,7 @@ from typing import NamedTuple
 from django.db import transaction
 from django.db.models import ProtectedError
 
-from repositories import quotas, read_only, reviews
+from repositories import damage, quotas, read_only, reviews
 from repositories.access import (
     Action,
     Principal,
@@ -18,7 +18,7 @@ from repositories.database import fetch, lock_digest, now, once_more_on_conflict
 from repositories.first_push import repository_for_push
 from repositories.limits import Limits
 from repositories.memory import forget_on_commit, remembered
-from repositories.models import BlobLink, Repository
+from repositories.models import BlobLink
 from repositories.oci.digests import Digest
 from repositories.oci.errors import BlobInUse, BlobUnknown
 from repositories.quotas import Fill
@@ -34,7 +34,7 @@ SELECT blob.size, link.id, EXISTS (
 FROM repositories_repository AS repository
 JOIN repositories_bloblink AS link ON link.repository_id = repository.id
 JOIN repositories_blob AS blob ON blob.id = link.blob_id
-WHERE repository.name = %s AND blob.digest = %s
+WHERE repository.name = %s AND blob.digest = %s AND blob.damaged_at IS NULL
 """
 # Where a blob may be mounted from. With no source named, a few candidates are enough: each costs a
 # look at its permissions.
@@ -43,13 +43,22 @@ SELECT link.blob_id, blob.size, repository.name
 FROM repositories_blob AS blob
 JOIN repositories_bloblink AS link ON link.blob_id = blob.id
 JOIN repositories_repository AS repository ON repository.id = link.repository_id
-WHERE blob.digest = %s
+WHERE blob.digest = %s AND blob.damaged_at IS NULL
 """
 _NAMED_SOURCE = f"{_SOURCES} AND repository.name = %s"
 _ANY_SOURCE = f"{_SOURCES} LIMIT 20"
 _NEW_BLOB = """
 INSERT INTO repositories_blob (digest, size, created_at) VALUES (%s, %s, %s)
 ON CONFLICT (digest) DO NOTHING RETURNING id
+"""
+_OLD_BLOB = "SELECT id, damaged_at FROM repositories_blob WHERE digest = %s"
+# Why a blob was not found: the repository, and whether it links one that is damaged.
+_WHY = """
+SELECT EXISTS (
+    SELECT 1 FROM repositories_blob AS blob
+    JOIN repositories_bloblink AS link ON link.blob_id = blob.id
+    WHERE blob.digest = %s AND link.repository_id = repository.id
+) FROM repositories_repository AS repository WHERE repository.name = %s
 """
 _LINK = """
 INSERT INTO repositories_bloblink (repository_id, blob_id, size, created_at)
@@ -98,10 +107,21 @@ def renew(*, principal: Principal, repository: str, blob: FoundBlob) -> None:
 
 
 def _unknown(repository: str, digest: Digest) -> Exception:
-    if not Repository.objects.filter(name=repository).exists():
+    rows = fetch(_WHY, [str(digest), repository])
+    if not rows:
         return name_unknown(repository)
+    if rows[0][0]:
+        return lost(digest)
     return BlobUnknown(
         "blob unknown to this repository: push it, or mount it from one that has it",
+        detail={"digest": str(digest)},
+    )
+
+
+def lost(digest: Digest) -> BlobUnknown:
+    """What clients are told of a blob that is linked, and damaged or missing."""
+    return BlobUnknown(
+        "the bytes of this blob are lost: push it again to heal every image that uses it",
         detail={"digest": str(digest)},
     )
 
@@ -111,18 +131,22 @@ def publish(*, held: Limits, repository_id: int, digest: Digest, writer: UploadW
 
     Runs inside the caller's transaction, which holds the limits. The digest is locked first: a
     collector that is about to remove the same blob is either done, and the file is put back, or
-    waits and finds the row. Raises QuotaExceeded, before the upload is touched, and OSError.
+    waits and finds the row. A blob that is damaged or lost is healed for every repository that
+    links it (see `damage`). Raises QuotaExceeded, before the upload is touched, and OSError.
     """
     lock_digest(digest)
-    rows = fetch(_NEW_BLOB, [str(digest), writer.size, now()]) or fetch(
-        "SELECT id FROM repositories_blob WHERE digest = %s", [str(digest)]
-    )
-    fill = link(held=held, repository_id=repository_id, blob_id=rows[0][0], size=writer.size)
-    is_new = not _is_stored(digest, writer.size)
+    rows = fetch(_NEW_BLOB, [str(digest), writer.size, now()])
+    old = [] if rows else fetch(_OLD_BLOB, [str(digest)])
+    blob_id = (rows or old)[0][0]
+    is_marked = bool(old) and old[0][1] is not None
+    fill = link(held=held, repository_id=repository_id, blob_id=blob_id, size=writer.size)
+    is_new = is_marked or not _is_stored(digest, writer.size)
     if is_new:
         writer.publish(digest)
     else:
         storage().confirm(digest)
+    if old and is_new:
+        damage.heal(blob_id=blob_id, digest=digest, size=writer.size)
     return Published(is_new, fill)
 
 

@@ -23,6 +23,7 @@ from repositories import (
     quotas,
     read_only,
     reviews,
+    scrub,
     trash,
     uploads,
     usage,
@@ -36,6 +37,8 @@ HOURLY = timedelta(hours=1)
 MINUTELY = timedelta(minutes=1)
 # Other work should not wait longer for the collector.
 COLLECT_SECONDS = 20.0
+# Nor for reading what is stored.
+SCRUB_SECONDS = 20.0
 # All files are looked at once in so many hours.
 SWEEP_HOURS = 24
 _RESTS = "nothing done: the registry is read-only"
@@ -121,6 +124,19 @@ def sweep_storage() -> str:
     )
 
 
+def scrub_storage() -> str:
+    """Go on looking whether what is stored is still what was pushed."""
+    if read_only.is_on():
+        return _RESTS
+    done = scrub.run_slice(
+        rate=settings.SCRUB_RATE, seconds=SCRUB_SECONDS, days=settings.SCRUB_INTERVAL_DAYS
+    )
+    if done is None:
+        return "nothing to do"
+    state = "finished" if done.finished_at else "goes on"
+    return f"pass {done.number} {state}: {done.blobs} blobs, {done.bytes} bytes looked at"
+
+
 def _grace() -> timedelta:
     return timedelta(seconds=settings.GARBAGE_GRACE)
 
@@ -138,6 +154,8 @@ def periodic() -> list[Periodic]:
     if settings.GARBAGE_ENABLED:
         work.append(Periodic("collect-garbage", MINUTELY, collect_garbage, rest=4))
         work.append(Periodic("sweep-storage", HOURLY, sweep_storage, rest=20))
+    if settings.SCRUB_ENABLED:
+        work.append(Periodic("scrub-storage", MINUTELY, scrub_storage, rest=2))
     if settings.UPLOAD_PURGING_ENABLED:
         interval = timedelta(seconds=settings.UPLOAD_PURGING_INTERVAL)
         work.append(Periodic("purge-uploads", interval, purge_uploads))

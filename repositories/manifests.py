@@ -41,9 +41,16 @@ JOIN repositories_tag AS tag ON tag.repository_id = repository.id
 JOIN repositories_manifest AS manifest ON manifest.id = tag.manifest_id
 WHERE repository.name = %s AND tag.name = %s
 """
-# The repository of a push, and the manifest, where it was pushed before.
+# The repository of a push, and the manifest, where it was pushed before; and whether it is made of
+# a blob that is damaged, of which there is hardly ever one.
 _PLACE = """
-SELECT repository.id, manifest.id
+SELECT repository.id, manifest.id, EXISTS (
+    SELECT 1 FROM repositories_blob AS blob
+    JOIN repositories_bloblink AS link ON link.blob_id = blob.id
+    JOIN repositories_manifestblob AS part ON part.link_id = link.id
+    WHERE blob.damaged_at IS NOT NULL AND link.repository_id = repository.id
+    AND part.manifest_id = manifest.id
+)
 FROM repositories_repository AS repository
 LEFT JOIN repositories_manifest AS manifest
 ON manifest.repository_id = repository.id AND manifest.digest = %s
@@ -53,7 +60,7 @@ _LINKS = """
 SELECT blob.digest, link.id, blob.size
 FROM repositories_blob AS blob
 JOIN repositories_bloblink AS link ON link.blob_id = blob.id AND link.repository_id = %s
-WHERE blob.digest IN
+WHERE blob.damaged_at IS NULL AND blob.digest IN
 """
 _INSERT = """
 INSERT INTO repositories_manifest (
@@ -171,11 +178,13 @@ def _store(
         held = read_only.hold(repository)
         place = fetch(_PLACE, [str(digest), repository])
         if place:
-            repository_id, manifest_id = place[0]
+            repository_id, manifest_id, is_damaged = place[0]
+            if is_damaged:
+                _links(repository_id, parsed)
         else:
             repository_id = repository_for_push(principal=principal, name=repository)
             manifest_id = None
-        # Otherwise its blobs are here, and cannot have left since.
+        # Otherwise its blobs are here, whole, and cannot have left since.
         if manifest_id is None or not _is_held(manifest_id):
             manifest_id = _insert(principal, repository_id, digest, payload, parsed)
         tags.move(
@@ -219,8 +228,8 @@ def _links(repository_id: int, parsed: oci.ParsedManifest) -> Mapping[Digest, in
     missing = sorted(needed - found.keys())
     if missing:
         raise ManifestBlobUnknown(
-            f"{len(missing)} of the manifest's blobs are not in this repository; push them first: "
-            + ", ".join(missing[:10]),
+            f"{len(missing)} of the manifest's blobs are not in this repository, or damaged; push "
+            "them first: " + ", ".join(missing[:10]),
             detail=[{"digest": digest} for digest in missing],
         )
     for blob in parsed.stored_blobs:

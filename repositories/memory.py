@@ -117,19 +117,20 @@ def _usable() -> generations.Generations | None:
         return None
 
 
-def forget_on_commit(repository: str) -> None:
-    """Have no process use what it remembers of the repository, once this transaction has committed.
+def forget_on_commit(*repositories: str) -> None:
+    """Have no process use what it remembers of them, once this transaction has committed.
 
     Whatever changes or deletes a tag, a manifest, a blob link or a repository calls it, inside of
     its transaction. What only adds rows need not: no answer that was found becomes wrong by them.
     Raises OSError, before anything is committed, where the change could not be made known.
     """
-    transaction.on_commit(partial(_forget, generations.shared(), repository))
+    transaction.on_commit(partial(_forget, generations.shared(), *repositories))
 
 
-def _forget(file: generations.Generations | None, repository: str) -> None:
+def _forget(file: generations.Generations | None, *repositories: str) -> None:
     if file is not None:
-        file.bump(repository)
+        for repository in repositories:
+            file.bump(repository)
     hosts.announce()
 
 

@@ -1,9 +1,10 @@
 """Manifests that are put back from the records of deletes, as a push would put them there.
 
-A manifest comes back only with all the blobs that it is made of. What is still stored is linked
-again: that the repository was allowed to serve it, the record says. Foreign keys, which are checked
-at commit, stand behind that, as behind a push: a collector that removed a blob meanwhile makes the
-whole transaction fail, which then runs again and says what is gone.
+A manifest comes back only with all the blobs that it is made of; a damaged one counts as gone until
+it is pushed again, as for a push. What is still stored is linked again: that the repository was
+allowed to serve it, the record says. Foreign keys, which are checked at commit, stand behind that,
+as behind a push: a collector that removed a blob meanwhile makes the whole transaction fail, which
+then runs again and says what is gone.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -38,7 +39,7 @@ _BLOBS = """
 SELECT blob.digest, blob.id, blob.size, link.id
 FROM repositories_blob AS blob
 LEFT JOIN repositories_bloblink AS link ON link.blob_id = blob.id AND link.repository_id = %s
-WHERE blob.digest IN
+WHERE blob.damaged_at IS NULL AND blob.digest IN
 """
 _LINK = """
 INSERT INTO repositories_bloblink (repository_id, blob_id, size, created_at) VALUES {rows}

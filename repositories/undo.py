@@ -2,9 +2,9 @@
 
 Who may delete in a repository sees what was deleted there, and puts it back; of a deleted
 repository its team's maintainers and owners. Blobs that were collected meanwhile, as only
-`collect_garbage --grace 0s` does, cannot come back, nor anything that is made of them: then nothing
-changes, and the refusal says what is gone. A tag that was pushed anew since is never overwritten:
-`rest` puts back all others.
+`collect_garbage --grace 0s` does, or that are damaged, cannot come back until they are pushed, nor
+anything that is made of them: then nothing changes, and the refusal says what is gone. A tag that
+was pushed anew since is never overwritten: `rest` puts back all others.
 """
 
 from collections.abc import Collection, Sequence
@@ -96,8 +96,9 @@ def _moved(names: Sequence[str]) -> str:
 
 def _gone(missing: Sequence[Missing]) -> str:
     text = ngettext(
-        "Nothing was put back: this is gone for good: %(names)s.",
-        "Nothing was put back: these %(count)d are gone for good: %(names)s.",
+        "Nothing was put back: this is lost until somebody pushes it again: %(names)s.",
+        "Nothing was put back: these %(count)d are lost until somebody pushes them again: "
+        "%(names)s.",
         len(missing),
     )
     lines = [

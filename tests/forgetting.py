@@ -34,7 +34,7 @@ CHANGES = re.compile(
     | UPDATE\ "?repositories_manifest"?\ SET\ [^;]*?\b(repository_id|digest|media_type|payload)"?\ =
     | UPDATE\ "?repositories_tag"?\ SET\ [^;]*?\b(repository_id|name|manifest_id)"?\ =
     | UPDATE\ "?repositories_bloblink"?\ SET\b
-    | UPDATE\ "?repositories_blob"?\ SET\ [^;]*?\b(digest|size)"?\ =
+    | UPDATE\ "?repositories_blob"?\ SET\ [^;]*?\b(digest|size|damaged_at)"?\ =
     | INSERT\ INTO\ "?repositories_(manifest|tag)"?\ .*\bDO\ UPDATE\b
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,

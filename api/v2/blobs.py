@@ -86,10 +86,7 @@ def _open(name: str, blob: blobs.FoundBlob, offset: int, length: int) -> bytes |
 
 def _lost(name: str, blob: blobs.FoundBlob) -> BlobUnknown:
     logger.error("the file of blob %s, which %s links, is missing or cut", blob.digest, name)
-    return BlobUnknown(
-        "the bytes of this blob are lost: push it again to heal every image that uses it",
-        detail={"digest": str(blob.digest)},
-    )
+    return blobs.lost(blob.digest)
 
 
 def delete(request: Request, name: str, digest: str) -> Response:

@@ -19,6 +19,7 @@ Job                                                 periodic work, claimed by wh
 Host                                                who works on this database (hosts.py)
 Review                                              what may have become garbage (garbage.py)
 RegistryMode                                        whether all of it is read-only
+ScrubPass ── ScrubFinding                           what is damaged, and what that hits (scrub.py)
 ```
 """
 
@@ -32,6 +33,7 @@ from repositories.models.manifest import Manifest, ManifestBlob, ManifestChild
 from repositories.models.pull import Pull
 from repositories.models.repository import Repository
 from repositories.models.review import Review
+from repositories.models.scrub import ScrubFinding, ScrubPass
 from repositories.models.tag import Tag, TagChange
 from repositories.models.upload import Upload
 from repositories.models.usage import RepositoryUsage, StorageSample, TeamUsage
@@ -54,6 +56,8 @@ __all__ = [
     "RepositoryLimits",
     "RepositoryUsage",
     "Review",
+    "ScrubFinding",
+    "ScrubPass",
     "StorageSample",
     "Tag",
     "TagChange",

@@ -10,16 +10,25 @@ MAX_DIGEST_LENGTH = len("sha512:") + 128
 
 
 class Blob(models.Model):
-    """Bytes in storage that hash to `digest`: a committed row has its file (invariant I0)."""
+    """Bytes in storage that hash to `digest`: a committed row has its file (invariant I0), unless
+    it was damaged or lost behind our back."""
 
     digest = ByteOrderedCharField(max_length=MAX_DIGEST_LENGTH)
     size = models.BigIntegerField()
     created_at = models.DateTimeField(default=timezone.now)
+    # Since when its bytes are known to be wrong or lost: it is not served until it is pushed again.
+    damaged_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = (
             models.UniqueConstraint(fields=["digest"], name="blob_digest_unique"),
             models.CheckConstraint(condition=models.Q(size__gte=0), name="blob_size_not_negative"),
+        )
+        # Hardly ever has it an entry: a push asks whether an image is made of one of them.
+        indexes = (
+            models.Index(
+                fields=["damaged_at"], name="blob_damaged", condition=~models.Q(damaged_at=None)
+            ),
         )
 
     def __str__(self) -> str:

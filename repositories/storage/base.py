@@ -10,7 +10,8 @@ What a driver promises:
 - an upload has one writer at a time, across all processes.
 - after a crash at any point an upload's size is the number of bytes that can be read back.
 - `discard` takes a blob away whole or not at all, and `restore` brings back what it took, until
-  `purge_trash` has made an end of it. Who calls them has locked the digest, as `publish` has it.
+  `purge_trash` has made an end of it. `quarantine` takes a damaged one away, and nothing of the
+  driver's ever removes that. Who calls them has locked the digest, as `publish` has it.
 """
 
 from abc import ABC, abstractmethod
@@ -165,6 +166,26 @@ class Storage(ABC):
     @abstractmethod
     def purge_trash(self, *, before: datetime) -> list[StoredBlob]:
         """Remove for good what was discarded before then; what that was. Raises OSError."""
+
+    @abstractmethod
+    def fingerprint(self, digest: Digest) -> str:
+        """What changes whenever the bytes of the blob are published anew. Raises BlobMissing.
+
+        Two looks that find the same have seen the same bytes, as far as storage can tell without
+        reading them.
+        """
+
+    @abstractmethod
+    def quarantine(self, digest: Digest) -> int:
+        """Set a damaged blob apart, durably, for people to look at; how many bytes it has.
+
+        One of the same digest that is there already stays beside it. Raises BlobMissing, OSError.
+        """
+
+    @abstractmethod
+    def quarantined(self) -> Iterator[StoredBlob]:
+        """What has been set apart, with the time at which it was, in no order; one digest may come
+        several times."""
 
     @abstractmethod
     def internal_path(self, digest: Digest) -> str:

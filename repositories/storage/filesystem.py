@@ -5,6 +5,7 @@
   docker/registry/v2/blobs/<alg>/<first two hex>/<hex>/data     a blob, raw bytes
   berth/uploads/<uuid>                                          an upload in flight
   berth/trash/<alg>-<hex>                                       a blob that nothing needed
+  berth/quarantine/<alg>-<hex>[.<n>]                            a damaged blob
 ```
 
 Publishing: the upload's bytes are synced, the file is renamed to `data`, and every folder whose
@@ -18,6 +19,7 @@ dies, however it dies.
 
 import errno
 import fcntl
+import itertools
 import os
 import time
 from collections.abc import Iterator
@@ -52,6 +54,7 @@ class FilesystemStorage(Storage):
         self.blobs = self.root / "docker" / "registry" / "v2" / "blobs"
         self._uploads = self.root / "berth" / "uploads"
         self._trash = self.root / "berth" / "trash"
+        self._quarantine = self.root / "berth" / "quarantine"
         self.hashes = HashMemory()
         self._durable: set[Path] = set()
 
@@ -143,15 +146,18 @@ class FilesystemStorage(Storage):
         return (self.blobs.parent / "repositories").exists()
 
     def discard(self, digest: Digest) -> int:
+        return self._move_away(digest, self._trash_path(digest))
+
+    def _move_away(self, digest: Digest, target: Path) -> int:
         path = self.blob_path(digest)
-        self.make_durable(self._trash)
+        self.make_durable(target.parent)
         try:
             size = path.stat().st_size
             os.utime(path)
-            os.replace(path, self._trash_path(digest))
+            os.replace(path, target)
         except FileNotFoundError as error:
             raise BlobMissing(str(digest)) from error
-        sync_folder(self._trash)
+        sync_folder(target.parent)
         sync_folder(path.parent)
         with suppress(OSError):  # somebody keeps something of theirs in it
             path.parent.rmdir()
@@ -182,6 +188,25 @@ class FilesystemStorage(Storage):
                     self._trash_path(blob.digest).unlink()
                     purged.append(blob)
         return purged
+
+    def fingerprint(self, digest: Digest) -> str:
+        try:
+            status = os.stat(self._place(digest))
+        except FileNotFoundError as error:
+            raise BlobMissing(str(digest)) from error
+        return f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
+
+    def quarantine(self, digest: Digest) -> int:
+        name = f"{digest.algorithm}-{digest.hex}"
+        names = itertools.chain([name], (f"{name}.{number}" for number in itertools.count(2)))
+        places = (self._quarantine / name for name in names)
+        return self._move_away(digest, next(place for place in places if not place.exists()))
+
+    def quarantined(self) -> Iterator[StoredBlob]:
+        with suppress(FileNotFoundError), os.scandir(self._quarantine) as entries:
+            for entry in entries:
+                name = entry.name.partition(".")[0].replace("-", ":", 1)
+                yield from _stored(name, entry.path)
 
     def _trash_path(self, digest: Digest) -> Path:
         return self._trash / f"{digest.algorithm}-{digest.hex}"

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from repositories.web import activity, compare, search, storage, team, undo
+from repositories.web import activity, compare, scrub, search, storage, team, undo
 
 _TEAM = "(?P<name>[a-z0-9._-]{1,255})"
 
@@ -12,6 +12,8 @@ urlpatterns = [
     path("activity", activity.everywhere, name="activity"),
     path("uploads/<uuid:upload>/cancel", activity.cancel_upload, name="upload-cancel"),
     path("storage", storage.storage, name="storage"),
+    # The others of the administration are those of accounts/web/urls.py.
+    path("manage/scrub", scrub.scrub, name="manage-scrub"),
     # The others of a team are those of accounts/web/urls.py.
     re_path(rf"^teams/{_TEAM}$", team.team, name="team"),
     re_path(rf"^teams/{_TEAM}/deleted$", undo.of_team, name="team-deleted"),

@@ -7,6 +7,7 @@ sign in.
 
 import json
 from datetime import timedelta
+from typing import cast
 
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
@@ -20,10 +21,13 @@ from repositories.manifests import PushedManifest
 from repositories.models import Repository, StorageSample
 from repositories.oci import media_types
 from repositories.oci.digests import Digest
+from repositories.storage import storage
+from repositories.storage.filesystem import FilesystemStorage
 from tests.accounts.web.conftest import PASSWORD, World, make_world
 from tests.accounts.web.test_who_may import ROWS
 from tests.oci.documents import descriptor
 from tests.repositories.layers.archives import gzipped, layer
+from tests.repositories.scrubbing import flip, remove, repair
 from tests.repositories.web.images import NAME, push, push_artifact, push_list
 
 ROOT_FILES = layer(
@@ -83,6 +87,7 @@ def fill() -> None:
         _give_password(world.users[name])
     code = _careful_user()
     of_content = _content(world)
+    _damage(world)
     _measures(world)
     addresses = _of_rows(world) | _of_extras() | of_content
     found = {"addresses": addresses, "code": code}
@@ -150,6 +155,16 @@ def _content(world: World) -> dict[str, str]:
         "untagged-none": "/repositories/payments/empty/-/untagged",
         "repository-empty": "/repositories/payments/empty/-/",
     }
+
+
+def _damage(world: World) -> None:
+    """A layer that the scrub has set apart, and one that it has found to be lost."""
+    layers = (b"a damaged layer", b"a lost layer")
+    push(world, "damaged", *layers, name="payments/odd")
+    disk = cast("FilesystemStorage", storage())
+    flip(disk, Digest.of(layers[0]))
+    remove(disk, Digest.of(layers[1]))
+    repair()
 
 
 def _image(reference: str, page: str = "image") -> str:

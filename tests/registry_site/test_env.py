@@ -163,6 +163,29 @@ class TestDuration:
         assert "168h" in refused(lambda: env.duration(NAME, "1h"))
 
 
+class TestRate:
+    @pytest.mark.parametrize(
+        ("value", "rate"),
+        [("64MiB/s", 64 * 1024**2), (" 1.5GB/s ", 1_500_000_000), ("", 20_000_000)],
+    )
+    def test_a_rate_is_bytes_in_a_second(
+        self, value: str, rate: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(NAME, value)
+
+        assert env.rate(NAME, "20MB/s") == rate
+
+    @pytest.mark.parametrize("value", ["20", "20MB/m", "0MB/s", "fast", "-1MB/s", "20Mbit/s"])
+    def test_anything_else_is_refused_with_an_example(
+        self, value: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(NAME, value)
+
+        said = refused(lambda: env.rate(NAME, "20MB/s"))
+        assert NAME in said
+        assert "B/s" in said
+
+
 class TestChoice:
     @pytest.mark.parametrize(("value", "word"), [("pull", "pull"), (" pull", "pull"), ("", "none")])
     def test_a_word_that_is_allowed(

@@ -44,11 +44,13 @@ from repositories.models import (
 from repositories.oci.digests import Digest
 from repositories.oci.errors import BlobUnknown, ManifestUnknown, QuotaExceeded, ReadOnly
 from repositories.storage import storage
+from repositories.storage.filesystem import FilesystemStorage
 from repositories.trash import Tally
 from repositories.undo import CannotUndo, Undone
 from tests.oci import documents
 from tests.oci.documents import CONFIG
 from tests.repositories.content import APP, described, push_blob, push_document, push_image
+from tests.repositories.scrubbing import flip, repair
 from tests.repositories.test_garbage import pass_time
 
 pytestmark = pytest.mark.django_db
@@ -288,6 +290,29 @@ def test_what_is_gone_is_named_and_nothing_is_done_by_halves(maintainer: Princip
     # Blobs that another repository has kept are linked again.
     push_blob(maintainer, b"gone", repository=OTHER)
     undo_last(maintainer)
+    assert can_pull(one.digest)
+
+
+def test_what_is_made_of_a_damaged_blob_comes_back_once_that_is_pushed_again(
+    maintainer: Principal, disk: FilesystemStorage
+) -> None:
+    one = push_image(maintainer, b"damaged", b"whole", tags=["v1"])
+    before = contents()
+    digest = Digest.of(b"damaged")
+    deletion.delete_tags(principal=maintainer, repository=APP, names=["v1"])
+    manifests.delete(principal=maintainer, repository=APP, digest=one.digest)
+    flip(disk, digest)
+    repair()
+    while_deleted = contents()
+    with pytest.raises(CannotUndo) as refused:
+        undo_last(maintainer)
+    assert refused.value.missing == ((str(one.digest), str(digest)),)
+    assert contents() == while_deleted
+
+    push_blob(maintainer, b"damaged", repository=OTHER)
+    undo_last(maintainer)
+    undo_last(maintainer)
+    assert contents() == before
     assert can_pull(one.digest)
 
 

@@ -187,6 +187,7 @@ ROWS = [
     Row("manage-keys", ADMINS),
     Row("manage-keys", ADMINS_DO, {"now": "yes"}),
     Row("manage-proxy", ADMINS),
+    Row("manage-scrub", ADMINS),
     Row("manage-audit", ADMINS),
     Row("manage-audit-export", ADMINS),
     Row("repository", MEMBERS, None, repository),

@@ -18,6 +18,8 @@ from repositories.models import (
     Repository,
     RepositoryGrant,
     RepositoryUsage,
+    ScrubFinding,
+    ScrubPass,
     Tag,
     TagChange,
     TeamUsage,
@@ -111,6 +113,19 @@ def _deleted_repository(world: World, number: int) -> Deletion:
     )
 
 
+def _finding(world: World, number: int) -> ScrubFinding:
+    row, _ = ScrubPass.objects.get_or_create(
+        number=1,
+        defaults={
+            **dict.fromkeys(("last_blob", "last_manifest"), 0),
+            **dict.fromkeys(("expected_blobs", "expected_bytes"), 0),
+        },
+    )
+    return ScrubFinding.objects.create(
+        scrub=row, kind="missing", is_damage=True, target=f"sha256:{number}", size=1
+    )
+
+
 # The list, what makes an entry, and by what an entry is told from others.
 LISTS: dict[str, tuple[str, Make, str]] = {
     "users": ("users", lambda _, n: _user(n), "name"),
@@ -135,6 +150,7 @@ LISTS: dict[str, tuple[str, Make, str]] = {
     "repository-sizes": ("usage/repositories", _repository_usage, "repository"),
     "team-sizes": ("usage/teams", _team_usage, "team"),
     "activity": ("activity", _tag_change, "tag"),
+    "scrub-findings": ("scrub/findings", _finding, "target"),
     "audit": ("audit", lambda _, n: audit.record("x", actor=str(n)), "id"),
     "keys": ("keys", lambda _, __: signing.rotate(), "kid"),
 }

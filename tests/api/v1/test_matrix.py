@@ -225,6 +225,8 @@ ROWS = {
     ("usage", "GET"): Row("usage?team={team}", None, MEMBERS.format(200), FOREIGN.format(200)),
     ("repository-sizes", "GET"): Row("usage/repositories", None, SIGNED_IN),
     ("team-sizes", "GET"): Row("usage/teams", None, SIGNED_IN),
+    ("scrub", "GET"): Row("scrub", None, ADMINS.format(200)),
+    ("scrub-findings", "GET"): Row("scrub/findings", None, ADMINS.format(200)),
     ("audit", "GET"): Row("audit", None, ADMINS.format(200)),
     ("audit-export", "GET"): Row("audit/export", None, ADMINS.format(200)),
     ("keys", "GET"): Row("keys", None, ADMINS.format(200)),
