@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,6 +10,25 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
 from repositories.storage import storage
+
+
+def restore_mark() -> Path:
+    """The file that is there from the beginning of a restore to its end."""
+    return Path(settings.DATA_FOLDER) / "restoring"
+
+
+@register(Tags.files)
+def check_restored(**_: Any) -> Sequence[CheckMessage]:
+    """Nothing is served of what is half restored."""
+    if not restore_mark().exists():
+        return []
+    return [
+        Error(
+            "A restore into this data folder has not ended.",
+            hint=f"Run it again. {restore_mark()} names the snapshot.",
+            id="berth.E006",
+        )
+    ]
 
 
 @register(Tags.files)

@@ -1,13 +1,14 @@
 """What the collector would remove now, without removing it."""
 
-from datetime import timedelta
+from collections import Counter
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from repositories import garbage, needs, previews, trash
+from repositories import garbage, leases, needs, previews, trash
 from repositories.database import pieces
 from repositories.models import Blob, BlobLink, Manifest
 from repositories.reviews import Kind
@@ -36,12 +37,19 @@ def forecast(*, grace: timedelta, progress: Progress = nothing) -> Tally:
                 tally.trashed_bytes += blob.size
         progress()
     tally.trashed_bytes += sum(sizes.values())
-    discarded = [blob for blob in storage().trash() if blob.modified < now - grace]
-    at_once = not grace  # what is moved to the trash now leaves it now
-    tally.purged = len(discarded) + (tally.blobs + tally.strays if at_once else 0)
-    tally.purged_bytes = sum(blob.size for blob in discarded)
-    tally.purged_bytes += tally.trashed_bytes if at_once else 0
+    _purge(tally, grace, now)
     return tally
+
+
+def _purge(tally: Tally, grace: timedelta, now: datetime) -> None:
+    discarded = [blob.size for blob in storage().trash() if blob.modified < now - grace]
+    count, size = len(discarded), sum(discarded)
+    if not grace:  # what is moved to the trash now leaves it now
+        count, size = count + tally.blobs + tally.strays, size + tally.trashed_bytes
+    if leases.is_held():
+        tally.kept += Counter({trash.BACKED_UP: count})
+    else:
+        tally.purged, tally.purged_bytes = count, size
 
 
 def _manifests(grace: timedelta, tally: Tally) -> set[int]:

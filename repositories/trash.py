@@ -24,7 +24,7 @@ from itertools import islice
 from django.db import transaction
 from django.utils import timezone
 
-from repositories import read_only
+from repositories import leases, read_only
 from repositories.database import fetch, give_way, lock_digest
 from repositories.models import Blob
 from repositories.oci.digests import Digest
@@ -33,6 +33,7 @@ from repositories.storage.base import BlobMissing, StoredBlob
 
 SHARDS = 256
 SHARED = "files that another registry may need"
+BACKED_UP = "files of the trash that a backup which is under way may need"
 _PIECE = 500
 
 Progress = Callable[[], None]
@@ -80,13 +81,18 @@ def set_aside(digest: Digest) -> int | None:
 
 
 def purge(*, grace: timedelta) -> Tally:
-    """Remove what has been in the trash for as long as the grace, unless the registry is read-only.
+    """Remove what has been in the trash for as long as the grace.
 
-    Raises OSError.
+    Nothing while a backup runs, or the registry is read-only. Raises OSError.
     """
     if read_only.is_on():
         return Tally()
-    purged = storage().purge_trash(before=timezone.now() - grace)
+    # In this order: what goes to the trash after a backup has begun is younger than this.
+    before = timezone.now() - grace
+    if leases.is_held():
+        waiting = sum(blob.modified < before for blob in storage().trash())
+        return Tally(kept=Counter({BACKED_UP: waiting} if waiting else {}))
+    purged = storage().purge_trash(before=before)
     return Tally(purged=len(purged), purged_bytes=sum(blob.size for blob in purged))
 
 

@@ -20,6 +20,7 @@ Host                                                who works on this database (
 Review                                              what may have become garbage (garbage.py)
 RegistryMode                                        whether all of it is read-only
 ScrubPass ── ScrubFinding                           what is damaged, and what that hits (scrub.py)
+BackupLease                                         while a backup runs, the trash stays (leases.py)
 ```
 """
 
@@ -28,6 +29,7 @@ from repositories.models.deletion import DeletedManifest, DeletedTag, Deletion
 from repositories.models.grant import RepositoryGrant
 from repositories.models.host import Host
 from repositories.models.job import Job
+from repositories.models.lease import BackupLease
 from repositories.models.limits import RegistryMode, RepositoryLimits, TeamLimits
 from repositories.models.manifest import Manifest, ManifestBlob, ManifestChild
 from repositories.models.pull import Pull
@@ -39,6 +41,7 @@ from repositories.models.upload import Upload
 from repositories.models.usage import RepositoryUsage, StorageSample, TeamUsage
 
 __all__ = [
+    "BackupLease",
     "Blob",
     "BlobLink",
     "DeletedManifest",

@@ -18,6 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
+from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from repositories.oci.digests import CANONICAL, Digest
@@ -186,6 +187,25 @@ class Storage(ABC):
     def quarantined(self) -> Iterator[StoredBlob]:
         """What has been set apart, with the time at which it was, in no order; one digest may come
         several times."""
+
+    @abstractmethod
+    def open_kept(self, digest: Digest) -> BinaryIO:
+        """The blob, be it stored or in the trash. Raises BlobMissing."""
+
+    @abstractmethod
+    def link_out(self, digest: Digest, target: Path) -> bool:
+        """Make `target` another name of the blob's file, be it stored or in the trash.
+
+        False where there is no such thing as a file, or `target` lies where it cannot be linked.
+        The folder of `target` is there, and for the caller to sync. Raises BlobMissing, OSError.
+        """
+
+    @abstractmethod
+    def link_in(self, digest: Digest, source: Path) -> bool:
+        """Store the file `source` under its digest, durably, by a link; False as with `link_out`.
+
+        Nobody else is publishing or discarding that blob. Raises OSError.
+        """
 
     @abstractmethod
     def internal_path(self, digest: Digest) -> str:

@@ -13,6 +13,9 @@ entries changed is synced, from the blob upwards. Both places are on one file sy
 rename is atomic (a system check says so when they are not). A discarded blob is renamed the same
 way, and its time set before: the trash is purged by that.
 
+What is at `data` is never written again, only renamed, removed and given other times: so another
+hard link to it, such as a backup's, goes on having the bytes that hash to its digest.
+
 One writer a time is kept by `flock` on the upload's file: the kernel lets go of it when a process
 dies, however it dies.
 """
@@ -44,6 +47,8 @@ from repositories.storage.hashing import HashMemory, StreamHash
 _READ_SIZE = 1024 * 1024
 # A client that lost its connection may come back before the server has noticed.
 _LOCK_PATIENCE_SECONDS = 3.0
+# Why a hard link cannot be made: two file systems, one that has none, none more, not our file.
+_UNLINKABLE = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 class FilesystemStorage(Storage):
@@ -208,6 +213,32 @@ class FilesystemStorage(Storage):
                 name = entry.name.partition(".")[0].replace("-", ":", 1)
                 yield from _stored(name, entry.path)
 
+    def open_kept(self, digest: Digest) -> BinaryIO:
+        for place in self._places(digest):
+            with suppress(FileNotFoundError):
+                return open(place, "rb", buffering=0)
+        raise BlobMissing(str(digest))
+
+    def link_out(self, digest: Digest, target: Path) -> bool:
+        for place in self._places(digest):
+            with suppress(FileNotFoundError):
+                return _link(place, target)
+        raise BlobMissing(str(digest))
+
+    def link_in(self, digest: Digest, source: Path) -> bool:
+        target = self.blob_path(digest)
+        self.make_durable(target.parent.parent)
+        target.parent.mkdir(exist_ok=True)
+        target.unlink(missing_ok=True)
+        if not _link(source, target):
+            return False
+        self.confirm(digest)
+        return True
+
+    def _places(self, digest: Digest) -> tuple[Path, ...]:
+        """Where to look for a blob that others may be moving to the trash, or taking back."""
+        return (self.blob_path(digest), self._trash_path(digest)) * 3
+
     def _trash_path(self, digest: Digest) -> Path:
         return self._trash / f"{digest.algorithm}-{digest.hex}"
 
@@ -328,6 +359,17 @@ class _FileWriter(UploadWriter):
         if self._stream is not None and self._size:
             value = self._stream.settle()
             self._storage.hashes.keep(self._upload, self._size, self._stream.algorithm, value)
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Whether the file system lets a hard link be made. Raises OSError."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno in _UNLINKABLE:
+            return False
+        raise
+    return True
 
 
 def _stored(name: str, path: str) -> Iterator[StoredBlob]:

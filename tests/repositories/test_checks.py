@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 from django.core.checks import CheckMessage, Error, run_checks
@@ -25,6 +26,18 @@ def test_they_are_all_registered_and_a_sound_installation_passes(settings: Setti
     settings.BLOB_STORAGE = {"BACKEND": "no.such.Driver"}
     found = {message.id for message in run_checks() if str(message.id).startswith("berth.")}
     assert found == {"berth.E001", "berth.E004", "berth.E005"}
+
+
+def test_a_restore_that_has_not_ended_is_to_be_ended_first(
+    settings: Settings, tmp_path: Path
+) -> None:
+    settings.DATA_FOLDER = tmp_path
+    assert checks.check_restored() == []
+    checks.restore_mark().write_text("{}")
+    error = only(checks.check_restored())
+
+    assert error.id == "berth.E006"
+    assert "Run it again" in str(error.hint)
 
 
 def test_sound_storage_passes() -> None:
