@@ -8,7 +8,7 @@ CATALOG := locale/zh_Hans/LC_MESSAGES/django
 SOURCES := registry_site accounts repositories api tests benchmarks manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format messages bench clean
+.PHONY: help run test lint format messages bench faults clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,14 @@ messages: $(VENV)/.installed-dev ## gather the texts of the pages for translatio
 
 bench: $(VENV)/.installed-dev ## Berth beside other registries, in about ten minutes
 	$(BIN)/python -m benchmarks --short
+
+faults: $(VENV)/.installed-dev ## every fault many times, on both databases, and a table
+	@mkdir -p var
+	BERTH_FAULTS=long BERTH_FAULTS_JSON=$(CURDIR)/var/faults-sqlite.json $(BIN)/pytest -q tests/faults
+	BERTH_FAULTS=long BERTH_FAULTS_JSON=$(CURDIR)/var/faults-postgresql.json \
+		BERTH_TEST_DATABASE=postgresql $(BIN)/pytest -q tests/faults
+	$(BIN)/python -m tests.faults.beside --json var/faults-beside.json
+	$(BIN)/python -m tests.faults.outcome var/faults-sqlite.json var/faults-postgresql.json
 
 clean: ## remove what `make` made; the data in ./var stays
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

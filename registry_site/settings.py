@@ -45,6 +45,11 @@ def _database() -> dict[str, Any]:
         database["CONN_HEALTH_CHECKS"] = True
         database["OPTIONS"] = {
             "connect_timeout": 5,
+            # A host that is gone without a word is noticed in seconds, not in a quarter of an hour.
+            "tcp_user_timeout": 10_000,
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 2,
             # Prepared on their second use: planning the look-ups of a pull took longer than
             # running them.
             "server_side_binding": True,

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from repositories import database, quotas, read_only
@@ -75,7 +75,11 @@ def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) 
     _check_limits(principal, repository_id)
     upload = Upload(repository_id=repository_id, started_by=principal.name, algorithm=algorithm)
     storage().create_upload(str(upload.id))
-    upload.save(force_insert=True)
+    try:
+        upload.save(force_insert=True)
+    except DatabaseError:
+        storage().delete_upload(str(upload.id))
+        raise
     return Session(str(upload.id), repository)
 
 

@@ -129,6 +129,11 @@ class LiveServer:
         return self._process
 
     @property
+    def storage(self) -> Path:
+        """The folder that blobs and uploads are in."""
+        return Path(self._extra.get("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", self.data))
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment of the server, and of management commands over the same data."""
         variables = {name: os.environ[name] for name in INHERITED if name in os.environ}

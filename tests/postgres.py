@@ -45,11 +45,16 @@ class Server:
         self.url = url
         self._created: list[str] = []
 
-    def create_database(self, name: str | None = None) -> str:
-        """Create an empty database and return its URL."""
+    def create_database(self, name: str | None = None, *, folder: Path | None = None) -> str:
+        """Create an empty database, its tables in `folder` if one is given, and return its URL."""
         name = name or f"berth_{uuid.uuid4().hex[:12]}"
+        statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+            if folder is not None:
+                place = sql.SQL("CREATE TABLESPACE {} LOCATION {}")
+                connection.execute(place.format(sql.Identifier(name), sql.Literal(str(folder))))
+                statement += sql.SQL(" TABLESPACE {}").format(sql.Identifier(name))
+            connection.execute(statement)
         self._created.append(name)
         return on_database(self.url, name)
 
@@ -180,8 +185,11 @@ _running: list[Server] = []
 
 
 def start() -> str:
-    """Start the server of this test run, fast and not durable; returns its maintenance database."""
-    _running.append(open_server(durable=False))
+    """Start the server of this test run, and return its maintenance database.
+
+    It is fast and not durable, but where `make faults` asks what is lost.
+    """
+    _running.append(open_server(durable=os.environ.get("BERTH_FAULTS") == "long"))
     return _running[-1].url
 
 

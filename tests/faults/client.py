@@ -11,6 +11,7 @@ from tests.badinput.wire import Answer, Headers, exchange, path_of
 from tests.faults.ledger import Ledger
 
 OCTETS: Headers = (("Content-Type", "application/octet-stream"),)
+IMAGE: Headers = (("Content-Type", OCI_IMAGE),)
 CONFIG = b"{}"
 
 
@@ -61,8 +62,7 @@ def push_blob(host: str, repository: str, data: bytes, digest: str = "") -> Answ
 
 
 def push_manifest(host: str, repository: str, reference: str, manifest: bytes) -> Answer:
-    fields = (("Content-Type", OCI_IMAGE),)
-    return exchange(host, "PUT", f"/v2/{repository}/manifests/{reference}", fields, manifest)
+    return exchange(host, "PUT", f"/v2/{repository}/manifests/{reference}", IMAGE, manifest)
 
 
 def image(layer: bytes, **more: Any) -> bytes:

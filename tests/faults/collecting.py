@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,10 +13,11 @@ from tests.live import ROOT, LiveServer
 # A server on which everything is collected as soon as nothing needs it, and that knows that
 # untagged manifests go. Those younger than the shortest age that the settings take, too.
 SETTINGS = {"REGISTRY_GARBAGE_GRACE": "0s", "REGISTRY_GARBAGE_UNTAGGED": "1"}
-# Of all that may be wrong inside: a row without its file (I0), a file without a row.
+# Of all that may be wrong inside: a row without its file (I0), a file without a row, uploaded bytes
+# without a session.
 _INSPECT = """
 import json
-from repositories.models import Blob, Manifest, ManifestBlob
+from repositories.models import Blob, Manifest, Upload
 from repositories.storage import storage
 rows = dict(Blob.objects.values_list("digest", "size"))
 files = {str(b.digest): b.size for shard in range(256) for b in storage().stored(shard)}
@@ -25,14 +25,19 @@ print(json.dumps({
     "lost": sorted(digest for digest, size in rows.items() if files.get(digest) != size),
     "strays": sorted(files.keys() - rows.keys()),
     "trash": sorted(str(blob.digest) for blob in storage().trash()),
+    "abandoned": sorted({upload.id for upload in storage().uploads()} - {
+        str(id) for id in Upload.objects.values_list("id", flat=True)}),
     "manifests": sorted(" ".join(row) for row in Manifest.objects.values_list(
         "repository__name", "digest")),
 }))
 """
 _COLLECT = """
 import io
+from datetime import timedelta
 from django.core.management import call_command
+from repositories import uploads
 call_command("collect_garbage", grace="0s", stdout=io.StringIO())
+uploads.purge_stale(age=timedelta(0))
 """
 _LOOP = """
 import select, sys
@@ -79,7 +84,8 @@ FIGURES = ("manifests", "links", "blobs", "strays", "purged", "failures", "round
 def inspect(server: LiveServer, *, after_collecting: bool = False) -> dict[str, list[str]]:
     """What is in the database and on disk, and does not fit; `after_collecting` all that can go."""
     code = (_COLLECT if after_collecting else "") + _INSPECT
-    found: dict[str, list[str]] = json.loads(server.manage("shell", "-v", "0", "-c", code))
+    said = server.manage("shell", "-v", "0", "-c", code)
+    found: dict[str, list[str]] = json.loads(said.splitlines()[-1])  # the rest is a log's
     return found
 
 
@@ -119,8 +125,3 @@ def _looping(server: LiveServer, code: str, names: Sequence[str]) -> Iterator[di
         assert process.returncode == 0, output
         numbers = map(int, output.splitlines()[-1].split())
         figures.update(zip(names, numbers, strict=True))
-
-
-def is_long() -> bool:
-    """Whether the long runs are wanted: `BERTH_FAULTS=long`."""
-    return os.environ.get("BERTH_FAULTS") == "long"

@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Literal
 
 Kind = Literal["blob", "manifest", "tag"]
+# The digest of what is deleted.
+GONE = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line: `name` is a digest, or for a tag its name; `digest` is what it is to be."""
+    """One line: `name` is a digest, or for a tag its name; `digest` what it is to be, or GONE."""
 
     kind: Kind
     repository: str
@@ -36,13 +38,17 @@ class Ledger:
         self._lock = threading.Lock()
         path.touch()
 
-    def attempt(self, kind: Kind, repository: str, name: str, digest: str = "") -> None:
-        """To be called before the request."""
-        self._append(Entry(kind, repository, name, digest or name, is_acknowledged=False))
+    def attempt(self, kind: Kind, repository: str, name: str, digest: str | None = None) -> None:
+        """To be called before the request. What has no other digest is named by it."""
+        digest = name if digest is None else digest
+        self._append(Entry(kind, repository, name, digest, is_acknowledged=False))
 
-    def acknowledge(self, kind: Kind, repository: str, name: str, digest: str = "") -> None:
+    def acknowledge(
+        self, kind: Kind, repository: str, name: str, digest: str | None = None
+    ) -> None:
         """To be called once the registry has answered 201 or 202."""
-        self._append(Entry(kind, repository, name, digest or name, is_acknowledged=True))
+        digest = name if digest is None else digest
+        self._append(Entry(kind, repository, name, digest, is_acknowledged=True))
 
     def entries(self) -> Iterator[Entry]:
         """All lines in the order of their writing; a last one that was cut short is none."""

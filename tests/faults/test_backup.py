@@ -18,15 +18,16 @@ from tests.badinput.wire import exchange
 from tests.database import DATABASE
 from tests.faults import client
 from tests.faults.backups import attempt, empty_place, images, pull_everything
-from tests.faults.collecting import SETTINGS, collecting, inspect, is_long
+from tests.faults.collecting import SETTINGS, collecting, inspect
+from tests.faults.scale import MARKS, either
 from tests.live import LiveServer
 from tests.postgres import ROLE, Cluster
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(3600 if is_long() else 600)]
+pytestmark = MARKS
 
 REPOSITORY = "faults/saved"
 PUSHERS = 3
-SNAPSHOTS = 12 if is_long() else 3
+SNAPSHOTS = either(3, 12)
 UNDO = """
 from accounts.management.local import OPERATOR
 from repositories import undo

@@ -14,12 +14,13 @@ import pytest
 
 from tests.badinput.bench import empty_database
 from tests.faults.backups import attempt, empty_place, images, pull_everything
-from tests.faults.collecting import inspect, is_long
+from tests.faults.collecting import inspect
+from tests.faults.scale import LONG, MARKS
 from tests.faults.test_backup import push
 from tests.faults.tracing import require_strace
 from tests.live import LiveServer
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200 if is_long() else 600)]
+pytestmark = MARKS
 
 # Those of Python on its way there aside; sendto is a statement to PostgreSQL.
 CALLS = "rename,link,linkat,unlink,mkdir,rmdir,fsync,fdatasync,pwrite64,sendto,fchmod"
@@ -46,7 +47,7 @@ def kills(log: Path) -> list[tuple[str, ...]]:
     # strace counts each system call by itself: so each `when` is of one of them.
     points = [(name, names[: place + 1].count(name)) for place, name in enumerate(names)]
     assert len(points) > SAMPLES
-    chosen = points if is_long() else points[:: len(points) // SAMPLES]
+    chosen = points if LONG else points[:: len(points) // SAMPLES]
     return [("-e", f"inject={name}:signal=SIGKILL:when={when}") for name, when in chosen]
 
 

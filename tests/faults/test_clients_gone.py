@@ -17,9 +17,11 @@ from tests.badinput.bench import empty_database
 from tests.badinput.corpus import OCI_IMAGE, sha256
 from tests.badinput.wire import Connection, NoAnswer, exchange, request
 from tests.faults import client, verify
+from tests.faults.outcome import Outcome
+from tests.faults.scale import MARKS, either
 from tests.live import LiveServer, wait_for
 
-pytestmark = pytest.mark.faults
+pytestmark = MARKS
 
 REPOSITORY = "faults/gone"
 THREADS = 4
@@ -107,13 +109,15 @@ def leave(connection: Connection, departure: str) -> None:
 CASES = list(itertools.product(PUSHES, SHARES, DEPARTURES))
 
 
-def test_nothing_is_published_and_no_thread_is_lost(server: LiveServer) -> None:
+@pytest.mark.experiment("R18", "clients go away in the midst of a push")
+def test_nothing_is_published_and_no_thread_is_lost(server: LiveServer, outcome: Outcome) -> None:
     busy(server)
     before, blobs = threads(server), verify.published(server.data)
     sessions = []
-    for _ in range(2):
+    for _ in range(either(2, 10)):
         for push, share, departure in CASES:
             sessions.append(go_away(server, push, SHARES[share], departure))
+            outcome.faults += 1
     # All threads are free again: as many as there are can be put to work at once.
     busy(server)
     wait_for(
@@ -132,7 +136,7 @@ def test_nothing_is_published_and_no_thread_is_lost(server: LiveServer) -> None:
         assert client.held(answer) == on_disk
         assert exchange(server.host, "DELETE", upload).status == 204
     assert verify.uploads(server.data) == {}
-    assert "Traceback" not in server.log(), server.log_tail()
+    outcome.check([], server)
 
 
 def test_a_silent_client_keeps_nobody_else_waiting(server: LiveServer) -> None:

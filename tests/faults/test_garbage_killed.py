@@ -18,15 +18,16 @@ from tests.badinput.bench import empty_database
 from tests.badinput.corpus import sha256
 from tests.badinput.wire import exchange
 from tests.faults import client, verify
-from tests.faults.collecting import inspect, is_long
+from tests.faults.collecting import inspect
+from tests.faults.ledger import Kind, Ledger
+from tests.faults.outcome import Outcome
+from tests.faults.scale import LONG, MARKS
 from tests.faults.tracing import require_strace
 from tests.live import ROOT, LiveServer
 
-# The long run takes longer than a test that hangs.
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200 if is_long() else 600)]
+pytestmark = MARKS
 
 REPOSITORY = "faults/collected"
-# Python itself uses none of these on its way to the collector; sendto is a statement to PostgreSQL.
 CALLS = "rename,unlink,rmdir,utimensat,fsync,fdatasync,pwrite64,sendto"
 SAMPLES = 8
 
@@ -78,8 +79,9 @@ def calls_of(server: LiveServer, log: Path) -> int:
     return len(re.findall(rf"^\d+ +(?:{CALLS.replace(',', '|')})\(", log.read_text(), re.MULTILINE))
 
 
+@pytest.mark.experiment("R2", "garbage collection: killed at each system call")
 def test_a_collector_that_is_killed_loses_nothing_and_leaves_nothing(
-    server: LiveServer, tmp_path: Path
+    server: LiveServer, tmp_path: Path, ledger: Ledger, outcome: Outcome
 ) -> None:
     log = tmp_path / "calls"
     total = calls_of(server, log)
@@ -87,18 +89,19 @@ def test_a_collector_that_is_killed_loses_nothing_and_leaves_nothing(
     # strace counts each system call by itself: so each `when` is of one of them.
     names = re.findall(r"^\d+ +(\w+)\(", log.read_text(), re.MULTILINE)
     points = [(name, names[: place + 1].count(name)) for place, name in enumerate(names)]
-    if not is_long():
+    if not LONG:
         points = points[:: max(len(points) // SAMPLES, 1)]
-    killed = 0
     for number, (name, when) in enumerate(points):
         layers, manifest = prepare(server, number)
         inject = f"inject={name}:signal=SIGKILL:when={when}"
-        killed += collect(server, log, "-e", inject) != 0
+        outcome.faults += collect(server, log, "-e", inject) != 0
         found = inspect(server)
+        outcome.lost += len(found["lost"])
         assert found["lost"] == [], f"{name} {when}"
         # One of the blobs is pushed again over whatever is left.
         again = layers[number % 3]
         assert client.push_blob(server.host, REPOSITORY, again).status == 201
+        outcome.acknowledged += 1
         blob = exchange(server.host, "GET", f"/v2/{REPOSITORY}/blobs/{sha256(again)}")
         assert blob.body == again
         found = inspect(server, after_collecting=True)
@@ -106,5 +109,13 @@ def test_a_collector_that_is_killed_loses_nothing_and_leaves_nothing(
         assert verify.published(server.data) == {sha256(client.CONFIG), sha256(b"stays")}
         pulled = exchange(server.host, "GET", f"/v2/{REPOSITORY}/manifests/stays")
         assert pulled.body == manifest
-    print(f"\n{total} calls, killed at {killed} of {len(points)}")
-    assert killed >= len(points) * 3 // 4, "it ended before it was killed"
+    outcome.notes = {"calls": total}
+    assert outcome.faults >= len(points) * 3 // 4, "it ended before it was killed"
+    kept: list[tuple[Kind, str]] = [
+        ("manifest", sha256(manifest)),
+        ("blob", sha256(b"stays")),
+    ]
+    for kind, name in kept:
+        ledger.acknowledge(kind, REPOSITORY, name)
+    ledger.acknowledge("tag", REPOSITORY, "stays", sha256(manifest))
+    outcome.judge(server, ledger.entries())

@@ -19,15 +19,16 @@ import pytest
 from tests.badinput.corpus import OCI_IMAGE, OCI_INDEX, sha256
 from tests.badinput.wire import exchange
 from tests.faults import client, verify
-from tests.faults.collecting import SETTINGS, collecting, inspect, is_long, undoing
+from tests.faults.collecting import SETTINGS, collecting, inspect, undoing
 from tests.faults.conftest import Start
+from tests.faults.outcome import Outcome
+from tests.faults.scale import MARKS, either
 from tests.live import LiveServer
 
-# The long run takes longer than a test that hangs.
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200 if is_long() else 600)]
+pytestmark = MARKS
 
 PUSHERS = 16
-OPERATIONS = 10_000 if is_long() else 320
+OPERATIONS = either(320, 10_000)
 BLOBS = [client.random_bytes(("shared", number), 2_000) for number in range(50)]
 # Each pusher's: most blobs are in no image then, and come and go.
 MOST_TAGS = 1
@@ -48,6 +49,7 @@ class Pusher:
         self.kept: dict[tuple[str, str], list[str]] = {}
         self.did: Counter[str] = Counter()
         self.wrong: list[str] = []
+        self.acknowledged = 0
 
     def run(self, operations: int) -> None:
         steps: list[Callable[[str], None]] = [
@@ -69,6 +71,7 @@ class Pusher:
     def expect(self, what: str, status: int, *allowed: int) -> None:
         if status not in allowed:
             self.wrong.append(f"{what}: {status}")
+        self.acknowledged += status in {201, 202}
 
     def bring(self, repository: str, blob: bytes) -> None:
         """Have the blob in the repository: found by HEAD, mounted, or pushed."""
@@ -161,7 +164,8 @@ class Pusher:
         self.expect("DELETE", exchange(self.host, "DELETE", path).status, 202, 404)
 
 
-def test_nothing_acknowledged_is_collected(start_server: Start) -> None:
+@pytest.mark.experiment("R11, R12", "collected without grace beside pushes, mounts, tags, indexes")
+def test_nothing_acknowledged_is_collected(start_server: Start, outcome: Outcome) -> None:
     server = start_server(**SETTINGS)
     pushers = [Pusher(number, server) for number in range(PUSHERS)]
     with (
@@ -171,7 +175,12 @@ def test_nothing_acknowledged_is_collected(start_server: Start) -> None:
     ):
         list(pool.map(lambda pusher: pusher.run(OPERATIONS // PUSHERS), pushers))
     did = sum((pusher.did for pusher in pushers), Counter[str]())
-    print(f"\n{dict(did)}\nremoved: {removed} and {also_removed}")
+    outcome.faults = OPERATIONS
+    outcome.acknowledged = sum(pusher.acknowledged for pusher in pushers)
+    outcome.notes = {**did} | {
+        f"{what} collected": removed[what] + also_removed[what]
+        for what in ("manifests", "links", "blobs")
+    }
 
     assert [line for pusher in pushers for line in pusher.wrong] == []
     assert all(removed[what] for what in ("links", "blobs", "manifests")), "nothing was raced"
@@ -186,7 +195,7 @@ def test_nothing_acknowledged_is_collected(start_server: Start) -> None:
         for (repository, _), children in pusher.kept.items():
             assert {f"{repository} {digest}" for digest in children} <= set(found["manifests"])
     problems = [line for digest in sorted(manifests) for line in missing_blobs(server, digest)]
-    assert problems == []
+    outcome.check(problems, server)
 
 
 def test_undo_never_leaves_a_manifest_without_its_blobs(start_server: Start) -> None:

@@ -1,4 +1,4 @@
-"""R1: the server is killed at any moment of 100 uploads. Each goes on where the disk says it is.
+"""R1: the server is killed at any moment of many uploads. Each goes on where the disk says it is.
 
 Ten at a time are in flight, each as one chunked stream, many PATCHes, or one PUT. Each comes as far
 as its lot has it, from nothing to all of it, and waits for the others; then all go on, and within
@@ -16,7 +16,6 @@ import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -24,11 +23,13 @@ from tests.badinput.corpus import sha256
 from tests.badinput.wire import Connection, NoAnswer, exchange, request
 from tests.faults import client, verify
 from tests.faults.ledger import Ledger
+from tests.faults.outcome import Outcome
+from tests.faults.scale import MARKS, either
 from tests.live import LiveServer, wait_for
 
-pytestmark = pytest.mark.faults
+pytestmark = MARKS
 
-ROUNDS = 10
+ROUNDS = either(10, 24)
 AT_ONCE = 10
 PIECE = 16 * 1024
 REPOSITORY = "faults/kill"
@@ -193,9 +194,11 @@ def play(server: LiveServer, number: int, lots: random.Random, ledger: Ledger) -
     return uploads
 
 
-def test_uploads_go_on_after_the_server_is_killed(server: LiveServer, tmp_path: Path) -> None:
+@pytest.mark.experiment("R1", "killed in the midst of uploads")
+def test_uploads_go_on_after_the_server_is_killed(
+    server: LiveServer, ledger: Ledger, outcome: Outcome
+) -> None:
     lots = random.Random(20_261_124)
-    ledger = Ledger(tmp_path / "ledger")
     found: Counter[str] = Counter()
     for number in range(ROUNDS):
         for upload in play(server, number, lots, ledger):
@@ -203,7 +206,7 @@ def test_uploads_go_on_after_the_server_is_killed(server: LiveServer, tmp_path: 
             if upload.path and not upload.is_acknowledged:
                 how = resume(server, upload, ledger)
             found[how] += 1
-    print(f"\n{ROUNDS * AT_ONCE} uploads, {ROUNDS} kills: {dict(found)}")
+    outcome.faults = found.total() - found["done"]
+    outcome.notes = {"kills": ROUNDS, **found}
     assert found["resumed"] > 3 * ROUNDS, "the kills came at the wrong moments to show anything"
-    assert verify.problems(server.host, ledger.entries()) == []
-    assert verify.misnamed(server.data) == []
+    outcome.judge(server, ledger.entries())

@@ -12,19 +12,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import pytest
-
 from tests.badinput.corpus import sha256
 from tests.badinput.wire import exchange
 from tests.faults import client, verify
-from tests.faults.collecting import is_long
 from tests.faults.conftest import Start
+from tests.faults.scale import MARKS, either
 from tests.live import ROOT, LiveServer
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(7200 if is_long() else 600)]
+pytestmark = MARKS
 
 PUSHERS = 16
-OPERATIONS = 6_400 if is_long() else 320
+OPERATIONS = either(120, 6_400)
 TEAM, ONE, OTHER = "faults", "faults/one", "faults/other"
 OF_TEAM, OF_ONE = 60_000, 25_000
 SHARED = [client.random_bytes(("shared", number), 1_000 + number) for number in range(12)]
@@ -175,7 +173,7 @@ def test_of_many_who_make_an_immutable_tag_one_does(start_server: Start) -> None
         layer = b"layer %d" % number
         assert client.push_blob(server.host, ONE, layer).status == 201
         images.append(client.image(layer))
-    for tag in range(20 if is_long() else 5):
+    for tag in range(either(5, 20)):
         line = threading.Barrier(PUSHERS)
 
         def push(image: bytes, line: threading.Barrier = line, tag: int = tag) -> int:

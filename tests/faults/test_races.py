@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -17,9 +16,11 @@ from tests.badinput.corpus import sha256
 from tests.badinput.wire import Answer, Connection, exchange, request
 from tests.faults import client, verify
 from tests.faults.ledger import Ledger
+from tests.faults.outcome import Outcome
+from tests.faults.scale import MARKS, either
 from tests.live import LiveServer, wait_for
 
-pytestmark = pytest.mark.faults
+pytestmark = MARKS
 
 REPOSITORY = "faults/races"
 MIB = 1 << 20
@@ -55,9 +56,14 @@ def on_disk(server: LiveServer, upload: str) -> bytes:
     return (server.data / verify.UPLOADS / upload.rpartition("/")[2]).read_bytes()
 
 
+@pytest.mark.experiment("R15", "two chunks for one place of an upload")
 @pytest.mark.parametrize("size", [100, 100_000, 5 * MIB])
-def test_of_two_chunks_for_one_place_one_is_taken(server: LiveServer, size: int) -> None:
-    for number in range(8):
+def test_of_two_chunks_for_one_place_one_is_taken(
+    server: LiveServer, outcome: Outcome, size: int
+) -> None:
+    outcome.what += f", {size:,} bytes"
+    outcome.faults = either(8, 60)
+    for number in range(outcome.faults):
         upload = client.open_upload(server.host, REPOSITORY)
         chunks = [client.random_bytes((number, who), size) for who in ("one", "other")]
         answers = at_once(
@@ -71,7 +77,8 @@ def test_of_two_chunks_for_one_place_one_is_taken(server: LiveServer, size: int)
         assert client.held(client.status(server.host, upload)) == size
         answer = client.finish(server.host, upload, sha256(winner))
         assert answer.status == 201, answer
-    assert verify.misnamed(server.data) == []
+        outcome.acknowledged += 2
+    outcome.check(verify.misnamed(server.data), server)
 
 
 def test_chunks_without_a_place_come_one_after_the_other(server: LiveServer) -> None:
@@ -154,12 +161,21 @@ def push_in_steps(host: str, data: bytes, digest: str) -> Answer:
     return client.finish(host, upload, digest)
 
 
+@pytest.mark.experiment("R14", "32 uploads of one blob, one of them corrupt")
 @pytest.mark.parametrize("size", [1000, 3 * MIB])
 def test_of_32_uploads_of_one_blob_only_the_corrupt_one_fails(
-    server: LiveServer, size: int
+    server: LiveServer, outcome: Outcome, size: int
 ) -> None:
-    data, before = client.random_bytes("the blob", size), verify.published(server.data)
-    in_flight_before = verify.uploads(server.data)
+    outcome.what += f", {size:,} bytes"
+    for number in range(either(1, 10)):
+        upload_32(server, client.random_bytes(("the blob", number), size))
+        outcome.faults += 1
+        outcome.acknowledged += 31
+    outcome.check(verify.misnamed(server.data), server)
+
+
+def upload_32(server: LiveServer, data: bytes) -> None:
+    before, in_flight_before = verify.published(server.data), verify.uploads(server.data)
     corrupt = data[:-1] + bytes([data[-1] ^ 1])
     jobs: list[Callable[[], Answer]] = []
     for number in range(32):
@@ -170,7 +186,6 @@ def test_of_32_uploads_of_one_blob_only_the_corrupt_one_fails(
     assert statuses[13] == 400
     assert set(statuses[:13] + statuses[14:]) == {201}, Counter(statuses)
     assert verify.published(server.data) - before == {sha256(data)}
-    assert verify.misnamed(server.data) == []
     assert verify.uploads(server.data) == in_flight_before
 
 
@@ -178,34 +193,42 @@ def push_whole(host: str, data: bytes, digest: str) -> Answer:
     return client.push_blob(host, REPOSITORY, data, digest)
 
 
-def test_64_writers_on_one_tag_leave_one_of_theirs(server: LiveServer, tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger")
+@pytest.mark.experiment("R16", "64 writers of one tag")
+def test_64_writers_on_one_tag_leave_one_of_theirs(
+    server: LiveServer, ledger: Ledger, outcome: Outcome
+) -> None:
+    for number in range(either(1, 10)):
+        write_at_once(server, f"moving-{number}", ledger)
+        outcome.faults += 1
+    outcome.judge(server, ledger.entries())
+
+
+def write_at_once(server: LiveServer, tag: str, ledger: Ledger) -> None:
     layer = b"a layer for all of them"
     for data in (client.CONFIG, layer):
         assert client.push_blob(server.host, REPOSITORY, data).status == 201
-    manifests = [client.image(layer, annotations={"writer": str(n)}) for n in range(64)]
+    manifests = [client.image(layer, annotations={"writer": f"{n} of {tag}"}) for n in range(64)]
 
     def write(manifest: bytes) -> Answer:
         digest = sha256(manifest)
-        ledger.attempt("tag", REPOSITORY, "moving", digest)
-        answer = client.push_manifest(server.host, REPOSITORY, "moving", manifest)
+        ledger.attempt("tag", REPOSITORY, tag, digest)
+        answer = client.push_manifest(server.host, REPOSITORY, tag, manifest)
         if answer.status == 201:
             ledger.acknowledge("manifest", REPOSITORY, digest)
         return answer
 
     answers = at_once([partial(write, manifest) for manifest in manifests])
     assert Counter(answer.status for answer in answers) == {201: 64}
-    final = exchange(server.host, "GET", f"/v2/{REPOSITORY}/manifests/moving")
+    final = exchange(server.host, "GET", f"/v2/{REPOSITORY}/manifests/{tag}")
     assert final.body in manifests
-    assert verify.problems(server.host, ledger.entries()) == []
     # The history has each of them once, and ends with the value that the tag has.
-    history = server.manage("shell", "-v", "0", "-c", HISTORY).split()
+    history = server.manage("shell", "-v", "0", "-c", HISTORY.format(tag)).split()
     assert sorted(history) == sorted(sha256(manifest) for manifest in manifests)
     assert history[-1] == sha256(final.body)
 
 
 HISTORY = f"""
 from repositories.models import TagChange
-changes = TagChange.objects.filter(repository__name={REPOSITORY!r}, name="moving").order_by("id")
+changes = TagChange.objects.filter(repository__name={REPOSITORY!r}, name="{{}}").order_by("id")
 print(*changes.values_list("digest", flat=True))
 """

@@ -27,6 +27,7 @@ class Call:
     name: str
     text: str
     result: str
+    thread: str = ""
 
     def touches(self, path: Path | str) -> bool:
         return str(path) in self.text
@@ -35,7 +36,7 @@ class Call:
         return f"{self.text[:160]} = {self.result}"
 
 
-_CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (.*)$")
+_CALL = re.compile(r"^(\d+) +(\w+)\((.*)\) += (.*)$")
 _UNFINISHED = re.compile(r"^(\d+) +(\w+)\((.*) <unfinished \.\.\.>$")
 _RESUMED = re.compile(r"^(\d+) +<\.\.\. (\w+) resumed>(.*)\) += (.*)$")
 
@@ -82,9 +83,9 @@ class Trace:
                 begun[match[1], match[2]] = match[3]
             elif match := _RESUMED.match(line):
                 text = begun.pop((match[1], match[2]), "") + match[3]
-                self.calls.append(Call(match[2], f"{match[2]}({text})", match[4]))
+                self.calls.append(Call(match[2], f"{match[2]}({text})", match[4], match[1]))
             elif match := _CALL.match(line):
-                self.calls.append(Call(match[1], f"{match[1]}({match[2]})", match[3]))
+                self.calls.append(Call(match[2], f"{match[2]}({match[3]})", match[4], match[1]))
 
 
 @contextmanager

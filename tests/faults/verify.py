@@ -7,29 +7,54 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tests.badinput.wire import Answer, exchange
-from tests.faults.ledger import Entry
+from tests.badinput.corpus import OCI_IMAGE, OCI_INDEX
+from tests.badinput.wire import Answer, Headers, NoAnswer, exchange
+from tests.faults.ledger import GONE, Entry
 
 BLOBS = Path("docker/registry/v2/blobs")
 UPLOADS = Path("berth/uploads")
+# Some registries serve nothing else than what is asked for by name.
+ACCEPT: Headers = (("Accept", f"{OCI_IMAGE}, {OCI_INDEX}"),)
 
 
 def problems(host: str, entries: Iterable[Entry]) -> list[str]:
     """What the registry at `host` lost or falsified of what the ledger says it acknowledged.
 
-    Every blob and manifest hashes to its digest, everything that a manifest names is there, each
-    tag is the last value acknowledged or one attempted after it, and no answer is 5xx.
+    Everything is as it was last acknowledged, or as it was attempted to be since: there, with the
+    bytes of its digest, or deleted. What a manifest names is there, too. No answer is 5xx.
     """
-    entries = list(entries)
-    acknowledged = {entry for entry in entries if entry.is_acknowledged}
     found: list[str] = []
-    for entry in sorted(acknowledged, key=lambda entry: (entry.kind, entry.repository, entry.name)):
-        if entry.kind == "blob":
-            found += _content(host, entry.repository, "blobs", entry.digest)
-        if entry.kind == "manifest":
-            found += _content(host, entry.repository, "manifests", entry.digest)
-            found += _references(host, entry.repository, entry.digest)
-    return found + list(_tags(host, entries))
+    for (kind, repository, name), possible in sorted(_possible(entries).items()):
+        answer = _get(host, repository, "blobs" if kind == "blob" else "manifests", name)
+        digest = GONE if answer.status == 404 else _digest(answer)
+        if digest not in possible:
+            shown = digest or repr(answer.body[:200])
+            found.append(f"{kind} {repository} {name}: {answer.status} {shown}")
+        elif kind == "manifest" and digest:
+            found += _references(host, repository, digest, answer)
+    return found
+
+
+def _possible(entries: Iterable[Entry]) -> dict[tuple[str, str, str], set[str]]:
+    """What each thing may be, once it was acknowledged to be something."""
+    possible: dict[tuple[str, str, str], set[str]] = {}
+    settled: set[tuple[str, str, str]] = set()
+    for entry in entries:
+        key = entry.kind, entry.repository, entry.name
+        if entry.is_acknowledged:
+            settled.add(key)
+            possible[key] = {entry.digest}
+        else:
+            possible.setdefault(key, set()).add(entry.digest)
+    return {key: possible[key] for key in settled}
+
+
+def _digest(answer: Answer) -> str:
+    """What the bytes hash to, by the algorithm that the answer names; nothing for an error."""
+    algorithm = answer.header("docker-content-digest").partition(":")[0] or "sha256"
+    if answer.status != 200:
+        return f"error {answer.status}"
+    return f"{algorithm}:{hashlib.new(algorithm, answer.body).hexdigest()}"
 
 
 def misnamed(data: Path) -> list[str]:
@@ -61,44 +86,18 @@ def _digest_of(file: Path) -> str:
 
 
 def _get(host: str, repository: str, kind: str, reference: str) -> Answer:
-    return exchange(host, "GET", f"/v2/{repository}/{kind}/{reference}")
+    """What is answered; an answer that breaks off is none, of status 0."""
+    try:
+        return exchange(host, "GET", f"/v2/{repository}/{kind}/{reference}", ACCEPT)
+    except NoAnswer as error:
+        return Answer(0, (), str(error).encode())
 
 
-def _content(host: str, repository: str, kind: str, digest: str) -> Iterator[str]:
-    answer = _get(host, repository, kind, digest)
-    algorithm, _, value = digest.partition(":")
-    if answer.status != 200:
-        yield f"{repository} {kind} {digest}: {answer.status} {answer.body[:200]!r}"
-    elif hashlib.new(algorithm, answer.body).hexdigest() != value:
-        yield f"{repository} {kind} {digest}: {len(answer.body)} other bytes"
-
-
-def _references(host: str, repository: str, digest: str) -> Iterator[str]:
-    answer = _get(host, repository, "manifests", digest)
-    if answer.status != 200:
-        return  # reported already
+def _references(host: str, repository: str, digest: str, answer: Answer) -> Iterator[str]:
     manifest = json.loads(answer.body)
     blobs = [manifest["config"], *manifest["layers"]] if "layers" in manifest else []
     for kind, references in (("blobs", blobs), ("manifests", manifest.get("manifests", []))):
         for reference in references:
-            status = exchange(host, "HEAD", f"/v2/{repository}/{kind}/{reference['digest']}").status
-            if status != 200:
-                yield f"{repository} {digest} lacks {reference['digest']}: {status}"
-
-
-def _tags(host: str, entries: list[Entry]) -> Iterator[str]:
-    """Each tag that was ever acknowledged has that value, or one attempted since."""
-    possible: dict[tuple[str, str], set[str]] = {}
-    settled: set[tuple[str, str]] = set()
-    for entry in entries:
-        key = entry.repository, entry.name
-        if entry.kind == "tag" and entry.is_acknowledged:
-            settled.add(key)
-            possible[key] = {entry.digest}
-        elif entry.kind == "tag":
-            possible.setdefault(key, set()).add(entry.digest)
-    for repository, name in sorted(settled):
-        answer = _get(host, repository, "manifests", name)
-        digest = answer.header("docker-content-digest")
-        if answer.status != 200 or digest not in possible[repository, name]:
-            yield f"{repository}:{name} is {answer.status} {digest}"
+            part = _get(host, repository, kind, reference["digest"])
+            if (found := _digest(part)) != reference["digest"]:
+                yield f"{repository} {digest} lacks {reference['digest']}: {found}"

@@ -46,8 +46,14 @@ def test_postgresql_connections_are_kept_and_asked_for_a_sign_of_life(
     assert (found["HOST"], found["PORT"], found["NAME"]) == ("db.example.com", 5433, "berth")
     assert found["CONN_MAX_AGE"] is None
     assert found["CONN_HEALTH_CHECKS"] is True
-    options = {"sslmode": "require", "connect_timeout": 5}
+    options = {"sslmode": "require", "connect_timeout": 5, "tcp_user_timeout": 10_000}
     assert options.items() <= found["OPTIONS"].items()
+
+
+def test_options_in_the_url_of_postgresql_have_precedence(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = database(monkeypatch, "postgres://db.example.com/berth?tcp_user_timeout=30000")
+
+    assert str(found["OPTIONS"]["tcp_user_timeout"]) == "30000"
 
 
 def test_no_setting_of_django_stands_in_the_way_of_uploads() -> None:

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from repositories import blobs, uploads
 from repositories.access import Principal
@@ -62,6 +62,21 @@ def test_a_new_session_is_empty_and_makes_its_repository(session: Session) -> No
     assert size(session) == 0
     assert str(uuid.UUID(session.id)) == session.id
     assert Repository.objects.get().name == APP
+
+
+def test_a_session_that_cannot_be_saved_leaves_no_file(
+    writer: Principal, disk: FilesystemStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R5: the database is full."""
+
+    def full(self: Upload, **options: object) -> None:
+        raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Upload, "save", full)
+    with pytest.raises(OperationalError):
+        uploads.start(principal=writer, repository=APP)
+
+    assert list(disk.uploads()) == []
 
 
 @pytest.mark.parametrize("algorithm", ["", "md5", "SHA256"])
