@@ -42,6 +42,8 @@ MODELS = {
     "repositories.pull": (_("pull"), _("pulls")),
     "repositories.repositoryusage": (_("storage of a repository"), _("storage of repositories")),
     "repositories.teamusage": (_("storage of a team"), _("storage of teams")),
+    "repositories.retentionpolicy": (_("retention policy"), _("retention policies")),
+    "repositories.retentionrun": (_("retention run"), _("retention runs")),
     "repositories.storagesample": (_("storage of a day"), _("storage of days")),
 }
 # By the field, in whatever model.

@@ -20,12 +20,18 @@ from django.utils import timezone
 from repositories import database
 from repositories.access import Principal
 from repositories.database import execute, fetch, pieces, placeholders
-from repositories.models import Deletion, Repository, RepositoryGrant, RepositoryLimits
+from repositories.models import (
+    Deletion,
+    Repository,
+    RepositoryGrant,
+    RepositoryLimits,
+    RetentionPolicy,
+)
 
 Kind = Deletion.Kind
 
 # The models whose rows are settings of a repository, and come back with it.
-SETTINGS: tuple[type[Model], ...] = (RepositoryGrant, RepositoryLimits)
+SETTINGS: tuple[type[Model], ...] = (RepositoryGrant, RepositoryLimits, RetentionPolicy)
 # What is removed without anybody's hand goes into one record for so long.
 _RUN = timedelta(minutes=1)
 _PIECE = 100
@@ -71,8 +77,17 @@ def begin(*, principal: Principal, repository_id: int, kind: Kind, reason: str =
     return int(rows[0][0]) if rows else None
 
 
-def of_this_run(*, principal: Principal, repository_id: int, kind: Kind) -> int | None:
+def of_this_run(
+    *,
+    principal: Principal,
+    repository_id: int,
+    kind: Kind,
+    reason: str = "",
+    since: datetime | None = None,
+) -> int | None:
     """The record of what the principal, who is a job, has just begun to delete; else a new one.
+
+    Just now is a minute, unless the run says `since` when it deletes.
 
     Inside the transaction that deletes. One that somebody is about to undo, or that another worker
     adds to, is left to them: a worker that has locked what it removes never waits for a record.
@@ -81,12 +96,14 @@ def of_this_run(*, principal: Principal, repository_id: int, kind: Kind) -> int 
         repository=repository_id,
         kind=kind,
         deleted_by=principal.name,
-        deleted_at__gt=timezone.now() - _RUN,
+        deleted_at__gt=since or timezone.now() - _RUN,
         until__gt=timezone.now(),
     )
     free = known.select_for_update(skip_locked=True, of=("self",)).order_by("-pk")
     found = free.values_list("pk", flat=True).first()
-    return found or begin(principal=principal, repository_id=repository_id, kind=kind)
+    return found or begin(
+        principal=principal, repository_id=repository_id, kind=kind, reason=reason
+    )
 
 
 def keep_manifests(deletion: int | None, ids: Collection[int]) -> None:

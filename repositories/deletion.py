@@ -139,7 +139,7 @@ def delete_repository(*, principal: Principal, repository: str) -> Preview:
     back when it is undone. One with immutable tags is kept until the patterns of those are changed.
     Raises Repository.DoesNotExist, PermissionDenied, ReadOnly, TagImmutable.
     """
-    _require_deletes()
+    require_deletes()
     found = preview_repository(principal=principal, repository=repository)
     with transaction.atomic():
         held = read_only.hold(repository)
@@ -179,11 +179,12 @@ def _deletable(principal: Principal, name: str) -> Repository:
     row = administration.visible_repository(principal, name)
     if Action.DELETE not in allowed(principal=principal, name=name):
         raise PermissionDenied(_("Only maintainers may delete here; ask one of them."))
-    _require_deletes()
+    require_deletes()
     return row
 
 
-def _require_deletes() -> None:
+def require_deletes() -> None:
+    """Return where deleting is not switched off. Raises PermissionDenied."""
     if not settings.DELETE_ENABLED:
         raise PermissionDenied(
             _("Deleting is switched off: REGISTRY_STORAGE_DELETE_ENABLED=true would allow it.")

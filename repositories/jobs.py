@@ -22,6 +22,7 @@ from repositories import (
     pulls,
     quotas,
     read_only,
+    retention_runs,
     reviews,
     scrub,
     trash,
@@ -37,6 +38,7 @@ HOURLY = timedelta(hours=1)
 MINUTELY = timedelta(minutes=1)
 # Other work should not wait longer for the collector.
 COLLECT_SECONDS = 20.0
+RETENTION_SECONDS = 20.0
 # Nor for reading what is stored.
 SCRUB_SECONDS = 20.0
 # All files are looked at once in so many hours.
@@ -110,6 +112,17 @@ def collect_garbage() -> str:
     )
 
 
+def apply_retention() -> str:
+    """Remove what the retention policies say, of the repositories whose turn it is."""
+    if read_only.is_on():
+        return _RESTS
+    done = retention_runs.run(seconds=RETENTION_SECONDS)
+    return (
+        f"{done.tags} tags and {done.manifests} manifests removed, "
+        f"{done.changed} changed meanwhile, {done.failed} repositories failed"
+    )
+
+
 def sweep_storage() -> str:
     """Find what nobody nominated, look at this hour's share of the files, and purge the trash."""
     if read_only.is_on():
@@ -151,6 +164,8 @@ def periodic() -> list[Periodic]:
     ]
     if settings.AUDIT_RETENTION:
         work.append(Periodic("purge-audit-log", HOURLY, purge_audit_log))
+    if settings.DELETE_ENABLED:
+        work.append(Periodic("apply-retention", MINUTELY, apply_retention, rest=4))
     if settings.GARBAGE_ENABLED:
         work.append(Periodic("collect-garbage", MINUTELY, collect_garbage, rest=4))
         work.append(Periodic("sweep-storage", HOURLY, sweep_storage, rest=20))

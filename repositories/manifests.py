@@ -111,10 +111,10 @@ def read(*, repository: str, reference: str) -> StoredManifest:
 def renew(*, principal: Principal, repository: str, manifest: StoredManifest) -> None:
     """Keep a manifest for somebody who asks whether it is here before they push an index of it.
 
-    That is who may push. What was found by a tag needs nothing, nor does anything where untagged
-    manifests are kept. Raises ManifestUnknown, NameUnknown when it has just been collected.
+    That is who may push. What was found by a tag needs nothing, nor does anything where nothing
+    removes manifests. Raises ManifestUnknown, NameUnknown when it has just been collected.
     """
-    if not reviews.removes_untagged() or manifest.tag_id:
+    if not reviews.holds_manifests() or manifest.tag_id:
         return
     if Action.PUSH not in allowed(principal=principal, name=repository):
         return
@@ -203,7 +203,7 @@ def _store(
 
 def _is_held(manifest_id: int) -> bool:
     """Whether a manifest that was found stays, though nothing may name it. Inside a transaction."""
-    return not reviews.removes_untagged() or reviews.hold(Kind.MANIFEST, manifest_id)
+    return not reviews.holds_manifests() or reviews.hold(Kind.MANIFEST, manifest_id)
 
 
 def _note_push(repository_id: int) -> None:
@@ -281,7 +281,7 @@ def _insert(
 
 def _hold_children(repository_id: int, manifest_id: int, parsed: oci.ParsedManifest) -> None:
     """Let nobody collect what the index lists as the index comes, nor the manifest itself."""
-    if reviews.removes_untagged():
+    if reviews.holds_manifests():
         children = {str(child.digest) for child in parsed.manifests}
         rows = Manifest.objects.filter(repository=repository_id, digest__in=children)
         held = [manifest_id, *rows.values_list("pk", flat=True)]
@@ -322,7 +322,7 @@ def delete(
         )
         deleted.keep_manifests(into, [manifest.pk])
         reviews.nominate(Kind.LINK, set(manifest.blobs.values_list("link_id", flat=True)))
-        if reviews.removes_untagged():
+        if reviews.holds_manifests():
             reviews.nominate(Kind.MANIFEST, needs.kept_by(manifest.repository_id, [manifest.pk]))
         manifest.delete()
         forget_on_commit(repository)

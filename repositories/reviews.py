@@ -4,6 +4,7 @@ Whoever takes a need away nominates, in the transaction that does it, and goes o
 begins the grace anew. Nothing is decided here: see `garbage`.
 """
 
+import time
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
@@ -12,10 +13,12 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from repositories import database
-from repositories.models import Review
+from repositories.models import RetentionPolicy, Review
 
 Kind = Review.Kind
 
+# How long another process may not know yet of the first policy that removes something.
+POLICY_SECONDS = 10.0
 _PIECE = 1000
 _TABLES = {
     Kind.MANIFEST: "repositories_manifest",
@@ -62,18 +65,47 @@ WHERE NOT EXISTS (
 
 
 def removes_untagged() -> bool:
-    """Whether manifests go that no tag leads to; otherwise nobody need care for them."""
+    """Whether the collector removes manifests that no tag leads to."""
     return bool(settings.GARBAGE_UNTAGGED and settings.DELETE_ENABLED)
+
+
+def holds_manifests() -> bool:
+    """Whether anything removes manifests by itself; otherwise nobody need care for them."""
+    return removes_untagged() or (settings.DELETE_ENABLED and _policies.are_there())
+
+
+class _Policies:
+    """Whether there is a retention policy that removes something: asked every few seconds only."""
+
+    def __init__(self) -> None:
+        self._answer, self._until = False, 0.0
+
+    def are_there(self) -> bool:
+        if time.monotonic() >= self._until:
+            self._answer = RetentionPolicy.objects.exclude(rules=[]).exists()
+            self._until = time.monotonic() + POLICY_SECONDS
+        return self._answer
+
+    def forget(self) -> None:
+        self._until = 0.0
+
+
+_policies = _Policies()
+
+
+def forget_policies() -> None:
+    """Ask anew whether there is a retention policy."""
+    _policies.forget()
 
 
 def nominate(kind: Kind, targets: Collection[int], *, since: datetime | None = None) -> None:
     """Have the rows with these ids looked at when the grace is over. Inside a transaction.
 
     With `since` the grace has run from then on, unless they have been nominated already. Manifests
-    are nominated where untagged ones are removed, and kept otherwise. Ids are taken in their order,
+    are nominated where something removes them, and kept otherwise. Ids are taken in their order,
     so that two requests cannot wait for each other.
     """
-    if kind is Kind.MANIFEST and not removes_untagged():
+    if kind is Kind.MANIFEST and not holds_manifests():
         return
     at = connection.ops.adapt_datetimefield_value(since or timezone.now())
     ids = sorted(set(targets))
@@ -102,7 +134,8 @@ def renew(kind: Kind, target: int) -> bool:
 
     At least half of the grace is left then: asking again and again does not write each time.
     """
-    grace = timedelta(days=settings.GARBAGE_UNTAGGED) if kind is Kind.MANIFEST else _grace()
+    untagged = timedelta(days=settings.GARBAGE_UNTAGGED)
+    grace = max(untagged, _grace()) if kind is Kind.MANIFEST else _grace()
     known = Review.objects.filter(kind=kind, target=target).values_list("nominated_at").first()
     if known and known[0] > timezone.now() - grace / 2:
         return exists(kind, target)

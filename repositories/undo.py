@@ -8,6 +8,7 @@ was pushed anew since is never overwritten: `rest` puts back all others.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import timedelta
 from typing import NamedTuple
 
 from django.core.exceptions import PermissionDenied, ValidationError
@@ -25,13 +26,23 @@ from repositories.access import Action, Principal, allowed
 from repositories.audit import record as write_down
 from repositories.database import once_more_on_conflict, pieces
 from repositories.limits import Limits
-from repositories.models import DeletedManifest, DeletedTag, Deletion, Manifest, Repository, Tag
+from repositories.models import (
+    DeletedManifest,
+    DeletedTag,
+    Deletion,
+    Manifest,
+    Repository,
+    RetentionRun,
+    Tag,
+)
 from repositories.revival import Missing
 
 Role = Membership.Role
 
 # How many names and digests a refusal tells.
 MOST_TOLD = 20
+# Whoever undoes what rules have removed has so long to change them, which applies them at once.
+_TO_THINK = timedelta(days=1)
 
 
 class Undone(NamedTuple):
@@ -250,6 +261,8 @@ def _put_back(
         tags=len(back),
         manifests=len(revived.manifests),
     )
+    if record.kind == deleted.Kind.RETENTION:
+        RetentionRun.objects.filter(repository=row).update(due_at=timezone.now() + _TO_THINK)
     if record.kind != deleted.Kind.REPOSITORY:
         deleted.drop(record.pk)
     return Undone(row.name, tuple(sorted(back)), len(revived.manifests), tuple(pushed_meanwhile))

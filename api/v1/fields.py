@@ -80,6 +80,15 @@ class Number(Text):
         return int(value)
 
 
+class Whole(serializers.IntegerField):
+    """A whole number within a body, and not "5", 5.0 or true."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return int(data)
+
+
 class Flag(serializers.BooleanField):
     """true or false, and not "yes", 1 or "true"."""
 

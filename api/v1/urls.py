@@ -18,6 +18,7 @@ from api.v1 import (
     limits,
     me,
     repositories,
+    retention,
     robots,
     schema,
     scrub,
@@ -127,6 +128,12 @@ urlpatterns = [
         deletions.RepositoryUndoView.as_view(),
         name="repository-undo",
     ),
+    path(f"{_TEAM}/retention", retention.TeamRetentionView.as_view(), name="team-retention"),
+    path(
+        f"{_TEAM}/retention/preview",
+        retention.TeamRetentionPreviewView.as_view(),
+        name="team-retention-preview",
+    ),
     path(f"{_TEAM}/robots", robots.RobotsView.as_view(), name="robots"),
     path(_ROBOT, robots.RobotView.as_view(), name="robot"),
     path(f"{_ROBOT}/tokens", robots.RobotTokensView.as_view(), name="robot-tokens"),
@@ -168,6 +175,12 @@ urlpatterns = [
     ),
     path(
         f"{_IN_REPOSITORY}/limits", limits.RepositoryLimitsView.as_view(), name="repository-limits"
+    ),
+    path(f"{_IN_REPOSITORY}/retention", retention.RetentionView.as_view(), name="retention"),
+    path(
+        f"{_IN_REPOSITORY}/retention/preview",
+        retention.RetentionPreviewView.as_view(),
+        name="retention-preview",
     ),
     path(_GRANTS, repositories.GrantsView.as_view(), name="grants"),
     path(f"{_GRANTS}/<name:user>", repositories.GrantView.as_view(), name="grant"),

@@ -17,6 +17,8 @@ Team ─┬─ Repository ─┬─ BlobLink ── Blob            what a repos
       └─ Membership ── User
 Job                                                 periodic work, claimed by whoever is free
 Host                                                who works on this database (hosts.py)
+RetentionPolicy                                     what stays, of a team or a repository
+RetentionRun ── Repository                          and when that was last looked at
 Review                                              what may have become garbage (garbage.py)
 RegistryMode                                        whether all of it is read-only
 ScrubPass ── ScrubFinding                           what is damaged, and what that hits (scrub.py)
@@ -34,6 +36,7 @@ from repositories.models.limits import RegistryMode, RepositoryLimits, TeamLimit
 from repositories.models.manifest import Manifest, ManifestBlob, ManifestChild
 from repositories.models.pull import Pull
 from repositories.models.repository import Repository
+from repositories.models.retention import RetentionPolicy, RetentionRun
 from repositories.models.review import Review
 from repositories.models.scrub import ScrubFinding, ScrubPass
 from repositories.models.tag import Tag, TagChange
@@ -58,6 +61,8 @@ __all__ = [
     "RepositoryGrant",
     "RepositoryLimits",
     "RepositoryUsage",
+    "RetentionPolicy",
+    "RetentionRun",
     "Review",
     "ScrubFinding",
     "ScrubPass",

@@ -24,6 +24,7 @@ class Deletion(models.Model):
         TAGS = "tags"
         IMAGES = "images"
         UNTAGGED = "untagged"
+        RETENTION = "retention"
         REPOSITORY = "repository"
 
     kind = models.CharField(max_length=10)  # a Kind; nobody chooses it in a form

@@ -63,6 +63,7 @@ _DELETIONS: Mapping[str, Any] = {
     Deletion.Kind.TAGS: gettext_lazy("Tags"),
     Deletion.Kind.IMAGES: gettext_lazy("Images"),
     Deletion.Kind.UNTAGGED: gettext_lazy("Manifests without a tag"),
+    Deletion.Kind.RETENTION: gettext_lazy("By retention rules"),
     Deletion.Kind.REPOSITORY: gettext_lazy("Repository"),
 }
 

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from repositories.web import activity, compare, scrub, search, storage, team, undo
+from repositories.web import activity, compare, retention, scrub, search, storage, team, undo
 
 _TEAM = "(?P<name>[a-z0-9._-]{1,255})"
 
@@ -16,6 +16,7 @@ urlpatterns = [
     path("manage/scrub", scrub.scrub, name="manage-scrub"),
     # The others of a team are those of accounts/web/urls.py.
     re_path(rf"^teams/{_TEAM}$", team.team, name="team"),
+    re_path(rf"^teams/{_TEAM}/retention$", retention.of_team, name="team-retention"),
     re_path(rf"^teams/{_TEAM}/deleted$", undo.of_team, name="team-deleted"),
     re_path(
         rf"^teams/{_TEAM}/deleted/(?P<deletion>[0-9]{{1,18}})$",

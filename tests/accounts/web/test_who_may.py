@@ -130,6 +130,16 @@ RULE = {
     "claims": "project_path=acme/api",
     "scopes": "payments/*:push",
 }
+RULES = {
+    "form-TOTAL_FORMS": "1",
+    "form-INITIAL_FORMS": "0",
+    "form-0-rule": "newest",
+    "form-0-count": "3",
+}
+SAVED = RULES | {
+    "save": "yes",
+    "previewed": '[{"rule": "newest", "count": 3, "pattern": "*"}]',
+}
 ROWS = [
     Row("sign-in", (200, 302, 302, 302, 302, 302, 302)),
     Row("sign-out", (302,) * 7, {}),
@@ -222,6 +232,12 @@ ROWS = [
     Row("repository-storage", MEMBERS, None, repository),
     Row("repository-settings", MAINTAINERS, None, repository),
     Row("repository-settings", MAINTAINERS_DO, {"visibility": "public"}, repository),
+    Row("repository-retention", MAINTAINERS, None, repository),
+    Row("repository-retention", MAINTAINERS, RULES, repository),
+    Row("repository-retention", MAINTAINERS_DO, SAVED, repository),
+    Row("team-retention", OWNERS, None, team),
+    Row("team-retention", OWNERS, RULES, team),
+    Row("team-retention", OWNERS_DO, SAVED, team),
     Row("repository-grant", MAINTAINERS_DO, {"username": "stranger", "role": "20"}, repository),
     Row("repository-immutable-tags", MAINTAINERS_DO, {"immutable_tags": "v*"}, repository),
     Row("repository-archive", MAINTAINERS_DO, {"archived": "yes"}, repository),

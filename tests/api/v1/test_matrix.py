@@ -28,6 +28,7 @@ RULE = {
     "claims": {"sub": "project_path:a/b"},
     "scopes": ["{team}/*:push"],
 }
+RULES = {"rules": [{"rule": "newest", "count": 3}]}
 ONLY_LAYER, ONLY_IMAGE = str(Digest.of(LAYER)), str(Digest.of(encode(image(LAYER))))
 MISSING = {
     "layer": ONLY_LAYER,
@@ -194,6 +195,16 @@ ROWS = {
         "401 404 403 400 400 400 400 400 400",
         "401 404 404 404 404 404 404 404 400",
     ),
+    ("retention", "GET"): _of_maintainers("repositories/{team}/app/-/retention", 200),
+    ("retention", "PUT"): _of_maintainers("repositories/{team}/app/-/retention", 200, RULES),
+    ("retention", "DELETE"): _of_maintainers("repositories/{team}/app/-/retention", 204),
+    ("retention-preview", "POST"): _of_maintainers(
+        "repositories/{team}/app/-/retention/preview", 200, RULES
+    ),
+    ("team-retention", "GET"): _of_owners("teams/{team}/retention", 200),
+    ("team-retention", "PUT"): _of_owners("teams/{team}/retention", 200, RULES),
+    ("team-retention", "DELETE"): _of_owners("teams/{team}/retention", 204),
+    ("team-retention-preview", "POST"): _of_owners("teams/{team}/retention/preview", 200, RULES),
     ("grants", "GET"): _of_maintainers("repositories/{team}/app/-/grants", 200),
     ("grant", "PUT"): _of_maintainers("repositories/{team}/app/-/grants/stranger", 200, ROLE),
     ("grant", "DELETE"): _of_maintainers("repositories/{team}/app/-/grants/guest", 204),
