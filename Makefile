@@ -16,9 +16,16 @@ help: ## this list
 run: $(VENV)/.installed ## start a registry on 127.0.0.1:5000 (PORT=…), data in ./var
 	@exec $(BIN)/python manage.py serve --bind 127.0.0.1:$(PORT) --open
 
-test: $(VENV)/.installed-dev ## the whole test suite, on SQLite and on PostgreSQL
-	$(BIN)/pytest
-	BERTH_TEST_DATABASE=postgresql $(BIN)/pytest
+# What a browser shows is the same on both: PostgreSQL's run leaves that out.
+test: $(VENV)/.installed-dev ## the whole test suite, on SQLite and meanwhile on PostgreSQL
+	@mkdir -p var
+	@echo "PostgreSQL's run is in var/test-postgresql.log until both have ended."
+	@BERTH_TEST_DATABASE=postgresql $(BIN)/pytest --ignore tests/browser \
+		> var/test-postgresql.log 2>&1 & postgresql=$$!; \
+	$(BIN)/pytest; sqlite=$$?; \
+	wait $$postgresql; postgresql=$$?; \
+	cat var/test-postgresql.log; \
+	[ $$sqlite -eq 0 ] && [ $$postgresql -eq 0 ]
 
 lint: $(VENV)/.installed-dev ## style, types, import rules, templates, migrations
 	$(BIN)/ruff check $(SOURCES)

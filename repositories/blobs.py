@@ -14,7 +14,7 @@ from repositories.access import (
     require_source,
 )
 from repositories.audit import record
-from repositories.database import fetch, lock_digest, now, once_more_on_conflict
+from repositories.database import again_on_conflict, fetch, lock_digest, now
 from repositories.first_push import repository_for_push
 from repositories.limits import Limits
 from repositories.memory import forget_on_commit, remembered
@@ -172,7 +172,7 @@ def link(*, held: Limits, repository_id: int, blob_id: int, size: int) -> Fill |
     return fill
 
 
-@once_more_on_conflict
+@again_on_conflict
 def mount(*, principal: Principal, repository: str, source: str, digest: Digest) -> bool:
     """Link a blob of `source` into `repository` (end-11); whether that could be done.
 
@@ -182,7 +182,7 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
     with `source` as well might do it, ReadOnly, QuotaExceeded.
     """
     require_source(principal=principal, name=source)
-    # No lock: the new link's foreign key does not let the blob go (see `once_more_on_conflict`).
+    # No lock: the new link's foreign key does not let the blob go (see `again_on_conflict`).
     with transaction.atomic():
         held = read_only.hold(repository)
         values = [str(digest), source] if source else [str(digest)]
@@ -194,7 +194,7 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
     return False
 
 
-@once_more_on_conflict
+@again_on_conflict
 def unlink(*, principal: Principal, repository: str, digest: Digest) -> None:
     """Take the blob out of the repository (end-10).
 

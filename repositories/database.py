@@ -23,7 +23,7 @@ from repositories.oci.digests import Digest
 # How long after its last use a connection is taken to be alive.
 _ALIVE_SECONDS = 1.0
 _DEADLOCK_DETECTED = "40P01"  # PostgreSQL, appendix A
-_MOST_DEADLOCKS = 4  # each has waited for a second
+_MOST_RUNS = 5  # each that a deadlock ended has waited for a second
 _used = threading.local()  # connections are a thread's own
 
 P = ParamSpec("P")
@@ -149,28 +149,25 @@ def lock_limits(*, shared: bool) -> None:
         execute(f"SELECT pg_advisory_xact_lock{'_shared' if shared else ''}(1, 1)", [])
 
 
-def once_more_on_conflict(function: Callable[P, R]) -> Callable[P, R]:
+def again_on_conflict(function: Callable[P, R]) -> Callable[P, R]:
     """Run a whole transaction again when what it read was gone by the time it committed.
 
     Foreign keys are checked at COMMIT, so a race with a delete shows as IntegrityError there; the
-    second run reads the new state and raises whatever that means. PostgreSQL also ends one of two
-    transactions that wait for each other: that one runs again, a few times if need be.
+    next run reads the new state and raises whatever that means. PostgreSQL also ends one of two
+    transactions that wait for each other. Both may happen a few times where many change the same.
     """
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        conflicts = deadlocks = 0
-        while True:
+        for _ in range(_MOST_RUNS - 1):
             try:
                 return function(*args, **kwargs)
             except IntegrityError:
-                conflicts += 1
-                if conflicts > 1:
-                    raise
+                continue
             except OperationalError as error:
-                deadlocks += 1
-                if deadlocks > _MOST_DEADLOCKS or not _is_deadlock(error):
+                if not _is_deadlock(error):
                     raise
+        return function(*args, **kwargs)
 
     return run
 

@@ -31,7 +31,7 @@ from repositories import (
 )
 from repositories.access import Action, Principal, allowed
 from repositories.audit import record
-from repositories.database import fetch, for_update, once_more_on_conflict, pieces
+from repositories.database import again_on_conflict, fetch, for_update, pieces
 from repositories.memory import forget_on_commit
 from repositories.models import BlobLink, Manifest, Repository, RepositoryLimits
 from repositories.oci.digests import Digest
@@ -69,7 +69,7 @@ def preview_repository(*, principal: Principal, repository: str) -> Preview:
     return previews.whole(repository=row)
 
 
-@once_more_on_conflict
+@again_on_conflict
 def delete(
     *,
     principal: Principal,
@@ -108,7 +108,7 @@ def delete(
     return replace(found, deletion=into)
 
 
-@once_more_on_conflict
+@again_on_conflict
 def delete_tags(*, principal: Principal, repository: str, names: Collection[str]) -> DeletedTags:
     """Delete tags alone, all by one delete that can be undone; which were there.
 
@@ -130,7 +130,7 @@ def delete_tags(*, principal: Principal, repository: str, names: Collection[str]
     return DeletedTags(tuple(gone), into)
 
 
-@once_more_on_conflict
+@again_on_conflict
 def delete_repository(*, principal: Principal, repository: str) -> Preview:
     """Delete a repository with everything in it. Maintainers.
 

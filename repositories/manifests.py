@@ -10,7 +10,7 @@ from django.db import transaction
 from repositories import deleted, needs, protection, quotas, read_only, reviews, tags
 from repositories.access import Action, Principal, allowed, name_unknown
 from repositories.audit import record
-from repositories.database import execute, fetch, insert, now, once_more_on_conflict, placeholders
+from repositories.database import again_on_conflict, execute, fetch, insert, now, placeholders
 from repositories.first_push import repository_for_push
 from repositories.memory import forget_on_commit, remembered
 from repositories.models import Manifest, ManifestBlob, Repository
@@ -164,7 +164,7 @@ def push(
     return PushedManifest(actual, subject, tuple(names), fill)
 
 
-@once_more_on_conflict
+@again_on_conflict
 def _store(
     *,
     principal: Principal,
@@ -288,7 +288,7 @@ def _hold_children(repository_id: int, manifest_id: int, parsed: oci.ParsedManif
         reviews.nominate(Kind.MANIFEST, held)
 
 
-@once_more_on_conflict
+@again_on_conflict
 def delete(
     *, principal: Principal, repository: str, digest: Digest, into: int | None = None
 ) -> int:

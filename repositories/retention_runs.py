@@ -32,7 +32,7 @@ from repositories import (
 )
 from repositories.access import Principal
 from repositories.audit import record
-from repositories.database import give_way, once_more_on_conflict, pieces
+from repositories.database import again_on_conflict, give_way, pieces
 from repositories.models import Manifest, Repository, RetentionRun, Review, Tag
 from repositories.oci.digests import Digest
 from repositories.retention import Policy
@@ -164,7 +164,7 @@ def _rule_against(plan: Plan, group: Group) -> int | None:
     return next((place for place in places if place is not None), None)
 
 
-@once_more_on_conflict
+@again_on_conflict
 def _remove(
     repository: Repository,
     policy: Policy,

@@ -7,14 +7,14 @@ from django.utils.translation import gettext as _
 from repositories import administration, manifests, read_only, revival
 from repositories.access import Action, Principal, allowed
 from repositories.audit import record
-from repositories.database import once_more_on_conflict
+from repositories.database import again_on_conflict
 from repositories.limits import Limits
 from repositories.models import DeletedManifest, Manifest, Repository, TagChange
 from repositories.oci.digests import Digest
 from repositories.oci.errors import DigestInvalid, ManifestBlobUnknown
 
 
-@once_more_on_conflict
+@again_on_conflict
 def roll_back(*, principal: Principal, repository: str, tag: str, digest: str) -> None:
     """Let the tag name again what it named before.
 

@@ -9,11 +9,11 @@ from repositories import deleted, protection, read_only, reviews
 from repositories.access import Principal, name_unknown
 from repositories.audit import record
 from repositories.database import (
+    again_on_conflict,
     fetch,
     for_update,
     insert,
     now,
-    once_more_on_conflict,
     placeholders,
 )
 from repositories.limits import Limits
@@ -95,7 +95,7 @@ def move(
     _record(principal, repository_id, moved, digest)
 
 
-@once_more_on_conflict
+@again_on_conflict
 def delete(
     *, principal: Principal, repository: str, name: str, into: int | None = None
 ) -> int | None:

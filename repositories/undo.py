@@ -24,7 +24,7 @@ from accounts.permissions import require_role
 from repositories import administration, deleted, limits, read_only, revival, tags
 from repositories.access import Action, Principal, allowed
 from repositories.audit import record as write_down
-from repositories.database import once_more_on_conflict, pieces
+from repositories.database import again_on_conflict, pieces
 from repositories.limits import Limits
 from repositories.models import (
     DeletedManifest,
@@ -177,7 +177,7 @@ def _counted(rows: QuerySet[Deletion]) -> QuerySet[Deletion]:
     )
 
 
-@once_more_on_conflict
+@again_on_conflict
 def undo(*, principal: Principal, repository: str, deletion: int, rest: bool = False) -> Undone:
     """Put back what was deleted in a repository. For who may delete there.
 
@@ -192,7 +192,7 @@ def undo(*, principal: Principal, repository: str, deletion: int, rest: bool = F
         return _put_back(principal, row, record, held=held, rest=rest)
 
 
-@once_more_on_conflict
+@again_on_conflict
 def undo_repository(
     *, principal: Principal, team: str, deletion: int, rest: bool = False
 ) -> Undone:

@@ -16,37 +16,38 @@ from repositories.models import Repository, Review
 from repositories.oci.digests import Digest
 
 
-def test_a_transaction_that_conflicts_is_run_once_more() -> None:
+@pytest.mark.parametrize("conflicts", [1, 2, 4])
+def test_a_transaction_that_conflicts_is_run_again(conflicts: int) -> None:
     calls: list[tuple[int, str]] = []
 
-    @database.once_more_on_conflict
+    @database.again_on_conflict
     def work(number: int, *, text: str) -> str:
         calls.append((number, text))
-        if len(calls) == 1:
+        if len(calls) <= conflicts:
             raise IntegrityError
         return "done"
 
     assert work(1, text="x") == "done"
-    assert calls == [(1, "x")] * 2
+    assert calls == [(1, "x")] * (conflicts + 1)
 
 
-def test_a_transaction_that_conflicts_twice_fails() -> None:
+def test_a_transaction_that_conflicts_again_and_again_fails() -> None:
     calls: list[int] = []
 
-    @database.once_more_on_conflict
+    @database.again_on_conflict
     def work() -> None:
         calls.append(1)
         raise IntegrityError
 
     with pytest.raises(IntegrityError):
         work()
-    assert len(calls) == 2
+    assert len(calls) == 5
 
 
 def test_no_other_error_is_a_conflict() -> None:
     calls: list[int] = []
 
-    @database.once_more_on_conflict
+    @database.again_on_conflict
     def work() -> None:
         calls.append(1)
         raise ValueError
@@ -62,7 +63,7 @@ def test_of_two_that_wait_for_each_other_one_runs_again() -> None:
     both = threading.Barrier(2) if connection.vendor == "postgresql" else threading.Barrier(1)
     runs: list[tuple[int, ...]] = []
 
-    @database.once_more_on_conflict
+    @database.again_on_conflict
     def nominate(*targets: int) -> None:
         runs.append(targets)
         with transaction.atomic():
@@ -91,7 +92,7 @@ def test_a_transaction_that_waits_for_others_again_and_again_fails(
 ) -> None:
     calls: list[int] = []
 
-    @database.once_more_on_conflict
+    @database.again_on_conflict
     def work() -> None:
         calls.append(1)
         if len(calls) <= failures:
@@ -105,7 +106,7 @@ def test_a_transaction_that_waits_for_others_again_and_again_fails(
 def test_a_database_that_fails_is_not_asked_again() -> None:
     calls: list[int] = []
 
-    @database.once_more_on_conflict
+    @database.again_on_conflict
     def work() -> None:
         calls.append(1)
         raise OperationalError from psycopg.errors.AdminShutdown()

@@ -261,7 +261,7 @@ def test_deleting_a_child_leaves_its_index(writer: Principal) -> None:
     assert manifests.read(repository=APP, reference=str(pushed.digest))
 
 
-def test_a_push_that_lost_a_race_is_tried_once_more(
+def test_a_push_that_lost_a_race_is_tried_again(
     writer: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Foreign keys are checked at COMMIT, where a delete may have come in between."""
