@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.live import ROOT, LiveServer
+from tests.faults.looping import looping
+from tests.live import LiveServer
 
 # A server on which everything is collected as soon as nothing needs it, and that knows that
 # untagged manifests go. Those younger than the shortest age that the settings take, too.
@@ -40,7 +39,7 @@ call_command("collect_garbage", grace="0s", stdout=io.StringIO())
 uploads.purge_stale(age=timedelta(0))
 """
 _LOOP = """
-import select, sys
+import json, select, sys
 from datetime import timedelta
 from django.conf import settings
 from repositories import garbage, reviews, trash
@@ -54,12 +53,14 @@ while not select.select([sys.stdin], [], [], 0.005)[0]:
         removed.add(trash.sweep(grace=none, shards=range(rounds % 7, trash.SHARDS, 7)))
         removed.add(trash.purge(grace=none))
     rounds += 1
-print(removed.manifests, removed.links, removed.blobs, removed.strays, removed.purged,
-      removed.kept["failed, and tried again later"], rounds)
+names = ("manifests", "links", "blobs", "strays", "purged")
+figures = {name: getattr(removed, name) for name in names}
+failures = removed.kept["failed, and tried again later"]
+print(json.dumps(figures | {"failures": failures, "rounds": rounds}))
 """
 # Undoes whatever has been deleted, over and over; what is gone for good is refused.
 _UNDO = """
-import select, sys
+import json, select, sys
 from accounts.management.local import OPERATOR
 from repositories import undo
 from repositories.models import Deletion, Repository
@@ -75,10 +76,8 @@ while not select.select([sys.stdin], [], [], 0.005)[0]:
             Deletion.objects.filter(pk=id).delete()
         except (Deletion.DoesNotExist, Repository.DoesNotExist):
             late += 1
-print(done, refused, late)
+print(json.dumps({"done": done, "refused": refused, "late": late}))
 """
-UNDONE = ("done", "refused", "late")
-FIGURES = ("manifests", "links", "blobs", "strays", "purged", "failures", "rounds")
 
 
 def inspect(server: LiveServer, *, after_collecting: bool = False) -> dict[str, list[str]]:
@@ -92,36 +91,12 @@ def inspect(server: LiveServer, *, after_collecting: bool = False) -> dict[str, 
 @contextmanager
 def collecting(server: LiveServer) -> Iterator[dict[str, int]]:
     """A process that collects everything without grace, over and over. Afterwards: its figures."""
-    with _looping(server, _LOOP, FIGURES) as figures:
+    with looping(server, _LOOP) as figures:
         yield figures
 
 
 @contextmanager
 def undoing(server: LiveServer) -> Iterator[dict[str, int]]:
     """A process that undoes every delete. Afterwards: its figures."""
-    with _looping(server, _UNDO, UNDONE) as figures:
+    with looping(server, _UNDO) as figures:
         yield figures
-
-
-@contextmanager
-def _looping(server: LiveServer, code: str, names: Sequence[str]) -> Iterator[dict[str, int]]:
-    figures: dict[str, int] = {}
-    with subprocess.Popen(
-        [sys.executable, "manage.py", "shell", "-v", "0", "-c", code],
-        cwd=ROOT,
-        env=server.environment | {"REGISTRY_DATA": str(server.data)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout
-        line = process.stdout.readline()
-        assert line == "looping\n", line + process.stdout.read()
-        try:
-            yield figures
-        finally:
-            output, _ = process.communicate("\n", timeout=120)
-        assert process.returncode == 0, output
-        numbers = map(int, output.splitlines()[-1].split())
-        figures.update(zip(names, numbers, strict=True))

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import random
-import subprocess
-import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 from tests.badinput.corpus import sha256
 from tests.badinput.wire import exchange
 from tests.faults import client, verify
 from tests.faults.conftest import Start
+from tests.faults.looping import looping
 from tests.faults.scale import MARKS, either
-from tests.live import ROOT, LiveServer
+from tests.live import LiveServer
 
 pytestmark = MARKS
 
@@ -46,7 +42,7 @@ from repositories.models import RepositoryLimits, TeamLimits
 of = {"team": Quota(True, TeamLimits.objects.get().pk, "", 0, 0),
       "one": Quota(False, RepositoryLimits.objects.get().pk, "", 0, 0)}
 most, looks = {"team": 0, "one": 0}, 0
-print("watching", flush=True)
+print("looping", flush=True)
 while True:
     is_over = select.select([sys.stdin], [], [], 0.002)[0]
     for name, quota in of.items():
@@ -58,30 +54,6 @@ now = {name: quotas.count(quota) for name, quota in of.items()}
 known = {"team": TeamLimits.objects.get().used, "one": RepositoryLimits.objects.get().used}
 print(json.dumps({"most": most, "now": now, "known": known, "looks": looks}))
 """
-
-
-@contextmanager
-def watching(server: LiveServer) -> Iterator[dict[str, dict[str, int]]]:
-    """A process that looks at what is used, over and over. Afterwards: what it saw."""
-    seen: dict[str, dict[str, int]] = {}
-    with subprocess.Popen(
-        [sys.executable, "manage.py", "shell", "-v", "0", "-c", _WATCH],
-        cwd=ROOT,
-        env=server.environment | {"REGISTRY_DATA": str(server.data)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout
-        line = process.stdout.readline()
-        assert line == "watching\n", line + process.stdout.read()
-        try:
-            yield seen
-        finally:
-            output, _ = process.communicate("\n", timeout=120)
-        assert process.returncode == 0, output
-        seen.update(json.loads(output.splitlines()[-1]))
 
 
 class Pusher:
@@ -145,7 +117,7 @@ def test_no_quota_is_exceeded_by_a_byte(start_server: Start) -> None:
     server = start_server()
     server.manage("shell", "-v", "0", "-c", _SET)
     pushers = [Pusher(number, server) for number in range(PUSHERS)]
-    with watching(server) as seen, ThreadPoolExecutor(PUSHERS) as pool:
+    with looping(server, _WATCH) as seen, ThreadPoolExecutor(PUSHERS) as pool:
         list(pool.map(lambda pusher: pusher.run(OPERATIONS // PUSHERS), pushers))
     did = sum((pusher.did for pusher in pushers), Counter[str]())
     print(f"\n{dict(sorted(did.items()))}\n{seen}")

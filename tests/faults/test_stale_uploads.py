@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,10 +18,11 @@ from tests.badinput.corpus import sha256
 from tests.faults import client, verify
 from tests.faults.collecting import inspect
 from tests.faults.ledger import Ledger
+from tests.faults.looping import looping
 from tests.faults.outcome import Outcome
 from tests.faults.scale import MARKS, either
 from tests.faults.staleness import run_sql
-from tests.live import ROOT, LiveServer
+from tests.live import LiveServer
 
 pytestmark = MARKS
 
@@ -34,39 +31,15 @@ ROUNDS = either(4, 60)
 AT_ONCE = 16
 WEEKS = 30 * 86_400
 _LOOP = """
-import select, sys
+import json, select, sys
 from datetime import timedelta
 from repositories import uploads
 print("looping", flush=True)
 purged = 0
 while not select.select([sys.stdin], [], [], 0.001)[0]:
     purged += uploads.purge_stale(age=timedelta(days=7))
-print(purged)
+print(json.dumps({"purged": purged}))
 """
-
-
-@contextmanager
-def purging(server: LiveServer) -> Iterator[list[int]]:
-    """A process that purges without a pause. Afterwards: how many it has purged."""
-    purged: list[int] = []
-    with subprocess.Popen(
-        [sys.executable, "manage.py", "shell", "-v", "0", "-c", _LOOP],
-        cwd=ROOT,
-        env=server.environment | {"REGISTRY_DATA": str(server.data)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        assert process.stdout
-        line = process.stdout.readline()
-        assert line == "looping\n", line + process.stdout.read()
-        try:
-            yield purged
-        finally:
-            output, _ = process.communicate("\n", timeout=120)
-        assert process.returncode == 0, output
-        purged.append(int(output.split()[-1]))
 
 
 def file_of(server: LiveServer, upload: str) -> Path:
@@ -114,10 +87,10 @@ def test_an_acknowledged_chunk_is_never_purged(
     server: LiveServer, ledger: Ledger, outcome: Outcome
 ) -> None:
     found: Counter[str] = Counter()
-    with purging(server) as purged, ThreadPoolExecutor(AT_ONCE) as pool:
+    with looping(server, _LOOP) as purged, ThreadPoolExecutor(AT_ONCE) as pool:
         numbers = range(ROUNDS * AT_ONCE)
         found.update(pool.map(lambda number: play(server, number, ledger), numbers))
-    outcome.faults = purged[0]
+    outcome.faults = purged["purged"]
     outcome.notes = dict(found)
     outcome.check(["an acknowledged chunk"] * found["lost"], server)
     assert found["purged"], "nothing was raced"
