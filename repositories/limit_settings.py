@@ -23,6 +23,7 @@ from repositories.limits import Quota
 from repositories.models import RegistryMode, Repository, RepositoryLimits, TeamLimits
 from repositories.models.limits import NEAR
 from repositories.oci.names import team_of
+from repositories.patterns import require as require_pattern
 
 Role = Membership.Role
 MAX_QUOTA = 2**63 - 1
@@ -188,11 +189,7 @@ def _checked_patterns(patterns: Sequence[str]) -> list[str]:
     if len(found) > protection.MAX_PATTERNS:
         text = _("Too many patterns: use at most %(most)d.")
         raise ValidationError({"immutable_tags": text % {"most": protection.MAX_PATTERNS}})
-    for pattern in found:
-        if not protection.is_pattern(pattern):
-            text = _(
-                "“%(pattern)s” matches no tag: use letters, digits, '_', '.' and '-', with * for "
-                "any characters, ? for one, and [0-9] for one of these."
-            )
-            raise ValidationError({"immutable_tags": text % {"pattern": pattern[:128]}})
-    return found
+    try:
+        return [require_pattern(pattern) for pattern in found]
+    except ValidationError as error:
+        raise ValidationError({"immutable_tags": error.messages}) from error

@@ -1,50 +1,41 @@
-"""Patterns of tags, such as `v*`: a star stands for anything, every other character for itself."""
+"""Patterns of tags, such as `v*`: `*` stands for any characters, `?` for one, `[abc]` and `[0-9]`
+for one of these, `[!l]` for any but these; capitals matter.
+
+Matching tries no way twice, whatever the pattern is: `fnmatch` makes groups of what stands between
+two stars.
+"""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from fnmatch import fnmatchcase
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from repositories.oci.names import MAX_TAG_BYTES
 
-STAR = "*"
-# Nothing else can be in a tag, so that what other tools mean by `?` or `[a-z]` is refused, and not
-# taken for something that matches no tag.
-_ALLOWED = re.compile(r"[A-Za-z0-9._*-]+", re.ASCII)
+EVERY = "*"
+MAX_LENGTH = MAX_TAG_BYTES
+# Brackets that are not closed would match nothing, without a word.
+_PATTERN = re.compile(r"(?:[A-Za-z0-9_.*?-]|\[!?[A-Za-z0-9_.-]+\])+", re.ASCII)
 
 
-class PatternError(ValueError):
-    """This is no pattern."""
+def require(text: str) -> str:
+    """The text itself, if it could match a tag. Raises ValidationError."""
+    if len(text) <= MAX_LENGTH and _PATTERN.fullmatch(text):
+        return text
+    said = _(
+        "“%(pattern)s” matches no tag: use letters, digits, '_', '.' and '-', with * for "
+        "any characters, ? for one, and [0-9] for one of these."
+    )
+    raise ValidationError(said % {"pattern": text[:MAX_LENGTH]})
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """A pattern of at most as many characters as a tag has.
+def matches(pattern: str, tag: str) -> bool:
+    """Whether the pattern is one of this tag."""
+    return fnmatchcase(tag, pattern)
 
-    Matching takes the time of reading tag and pattern once, whatever they are: between its first
-    and its last piece, each piece is looked for where the one before was found first, and nothing
-    is ever tried again. Raises PatternError.
-    """
 
-    text: str
-    _pieces: Sequence[str] = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        if len(self.text) > MAX_TAG_BYTES or not _ALLOWED.fullmatch(self.text):
-            raise PatternError(self.text[:MAX_TAG_BYTES])
-        # It cannot be set otherwise where the class is frozen.
-        object.__setattr__(self, "_pieces", tuple(self.text.split(STAR)))
-
-    def matches(self, tag: str) -> bool:
-        first, *others = self._pieces
-        if not others:
-            return tag == first
-        *middle, last = others
-        if not (tag.startswith(first) and tag.endswith(last)):
-            return False
-        at, end = len(first), len(tag) - len(last)
-        for piece in middle:
-            found = tag.find(piece, at, end)
-            if found < 0:
-                return False
-            at = found + len(piece)
-        return at <= end
+def matching(patterns: Collection[str], tags: Iterable[str]) -> set[str]:
+    """The tags that one of the patterns matches."""
+    return {tag for tag in tags if any(matches(pattern, tag) for pattern in patterns)}

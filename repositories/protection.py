@@ -1,23 +1,18 @@
 """Immutable tags: once there, they are never moved nor deleted while a pattern matches their names.
 
-Patterns are a team's and a repository's: both hold. `*` stands for any characters, `?` for one,
-`[abc]` for one of these.
+Patterns are a team's and a repository's: both hold (see `patterns`).
 """
 
-import re
 from collections.abc import Collection, Iterable
-from fnmatch import fnmatchcase
 
 from repositories import limits
 from repositories.database import fetch, pieces, placeholders
 from repositories.limits import Limits
 from repositories.models import Tag
 from repositories.oci.errors import TagImmutable
+from repositories.patterns import matching
 
 MAX_PATTERNS = 50
-MAX_PATTERN_LENGTH = 128
-# Brackets that are not closed would match nothing, and protect nothing, without a word.
-_PATTERN = re.compile(r"(?:[A-Za-z0-9_.*?-]|\[!?[A-Za-z0-9_.-]+\])+", re.ASCII)
 # How many tags a refusal names.
 _MOST_NAMED = 20
 
@@ -30,16 +25,6 @@ JOIN repositories_manifest AS parent
 WHERE manifest.id IN
 """
 _TAGS = "SELECT name FROM repositories_tag WHERE manifest_id IN "
-
-
-def is_pattern(text: str) -> bool:
-    """Whether it could match a tag."""
-    return len(text) <= MAX_PATTERN_LENGTH and bool(_PATTERN.fullmatch(text))
-
-
-def matching(patterns: Collection[str], names: Iterable[str]) -> set[str]:
-    """The names that one of the patterns matches."""
-    return {name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 def protected(repository: str, names: Collection[str]) -> set[str]:

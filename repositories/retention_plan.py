@@ -21,8 +21,9 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.utils import timezone
 
-from repositories import limits, needs, protection, retention_rows
+from repositories import limits, needs, retention_rows
 from repositories.models import Repository
+from repositories.patterns import matching
 from repositories.retention_judge import (
     DAY,
     NO_RULE,
@@ -120,7 +121,7 @@ class _Planner:
             images = retention_rows.ids_of(
                 plan.repository_id, {digest for digest in digests if digest}
             )
-            protected |= protection.matching(plan.patterns, [row[1] for row in rows])
+            protected |= matching(plan.patterns, [row[1] for row in rows])
             for (id, name, manifest, pushed, pulled, image_pulled), digest in zip(
                 rows, digests, strict=True
             ):

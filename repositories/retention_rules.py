@@ -23,7 +23,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from repositories.patterns import STAR, Pattern, PatternError
+from repositories import patterns
+from repositories.patterns import EVERY
 
 MAX_RULES = 20
 MAX_COUNT = 100_000
@@ -72,7 +73,7 @@ class Rule:
     kind: Kind
     count: int | None = None
     days: int | None = None
-    pattern: Pattern | None = None
+    pattern: str | None = None
     line: Line | None = None
 
     @property
@@ -80,7 +81,7 @@ class Rule:
         return self.kind is not Kind.UNTAGGED
 
     def matches(self, tag: str) -> bool:
-        return self.pattern is None or self.pattern.matches(tag)
+        return self.pattern is None or patterns.matches(self.pattern, tag)
 
     def as_json(self) -> dict[str, Any]:
         """The rule as it is stored, and as the API has it."""
@@ -88,7 +89,7 @@ class Rule:
             "rule": self.kind.value,
             "count": self.count,
             "days": self.days,
-            "pattern": self.pattern and self.pattern.text,
+            "pattern": self.pattern,
             "line": self.line and self.line.value,
         }
         return {name: value for name, value in values.items() if value is not None}
@@ -135,7 +136,7 @@ def _rule(row: object) -> Rule:
             raise ValidationError(text % {"name": str(name)[:100]})
     values: dict[str, Any] = {name: _CHECKS[name](name, value) for name, value in given.items()}
     if "pattern" in possible:
-        values.setdefault("pattern", Pattern(STAR))
+        values.setdefault("pattern", EVERY)
     return Rule(kind, **values)
 
 
@@ -147,15 +148,8 @@ def _number(name: str, value: object) -> int:
     return value
 
 
-def _pattern(name: str, value: object) -> Pattern:
-    try:
-        return Pattern(value if isinstance(value, str) else "")
-    except PatternError as error:
-        text = _(
-            "“pattern” must be letters, digits, dots, dashes and low lines, and * for anything, "
-            "such as v*."
-        )
-        raise ValidationError(text) from error
+def _pattern(name: str, value: object) -> str:
+    return patterns.require(value if isinstance(value, str) else "")
 
 
 def _line(name: str, value: object) -> Line:
@@ -243,11 +237,11 @@ def _untagged(rule: Rule) -> str:
 
 
 def _is_any(rule: Rule) -> bool:
-    return rule.pattern is None or rule.pattern.text == STAR
+    return rule.pattern is None or rule.pattern == EVERY
 
 
 def _text(rule: Rule) -> str:
-    return rule.pattern.text if rule.pattern else STAR
+    return rule.pattern or EVERY
 
 
 _SENTENCES = {

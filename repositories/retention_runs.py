@@ -23,7 +23,6 @@ from repositories import (
     deletion,
     manifests,
     needs,
-    protection,
     read_only,
     retention,
     retention_plan,
@@ -35,6 +34,7 @@ from repositories.audit import record
 from repositories.database import again_on_conflict, give_way, pieces
 from repositories.models import Manifest, Repository, RetentionRun, Review, Tag
 from repositories.oci.digests import Digest
+from repositories.patterns import matching
 from repositories.retention import Policy
 from repositories.retention_judge import Because, attachments_of
 from repositories.retention_plan import Group, Plan
@@ -246,7 +246,7 @@ def _changed_tags(plan: Plan, groups: Sequence[Group], patterns: Collection[str]
     """The places of groups of which a tag is gone, immutable, was moved or pulled, or is locked."""
     ids = sorted(plan.tags[number].id for group in groups for number in group.tags)
     names = [plan.tags[number].name for group in groups for number in group.tags]
-    found, protected = {}, protection.matching(patterns, names)
+    found, protected = {}, matching(patterns, names)
     for piece in pieces(ids):
         rows = Tag.objects.select_for_update(skip_locked=True).filter(pk__in=piece).order_by("pk")
         for id, manifest, pushed, pulled in rows.values_list(

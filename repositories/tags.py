@@ -20,6 +20,7 @@ from repositories.limits import Limits
 from repositories.memory import forget_on_commit
 from repositories.models import DeletedTag, Repository, Tag
 from repositories.oci.errors import ManifestUnknown
+from repositories.patterns import matching
 from repositories.reviews import Kind
 
 _CURRENT = "SELECT name, manifest_id FROM repositories_tag WHERE repository_id = %s AND name IN"
@@ -75,7 +76,7 @@ def move(
     if not wanted:
         return
     held = held or read_only.hold(repository)
-    fixed = protection.matching(held.patterns, wanted)
+    fixed = matching(held.patterns, wanted)
     query = f"{_CURRENT} {placeholders(len(wanted))} ORDER BY name {for_update()}"
     current = dict(fetch(query, [repository_id, *wanted]))
     at = now()

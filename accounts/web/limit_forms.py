@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy
 from accounts.web.forms import Form
 from repositories.limit_settings import MAX_QUOTA
 from repositories.models import RepositoryLimits, TeamLimits
-from repositories.protection import MAX_PATTERN_LENGTH, MAX_PATTERNS
+from repositories.patterns import MAX_LENGTH
+from repositories.protection import MAX_PATTERNS
 
 _UNITS = {"TiB": 2**40, "GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
 
@@ -60,7 +61,7 @@ class ImmutableTagsForm(Form):
     immutable_tags = forms.CharField(
         label=gettext_lazy("Patterns"),
         required=False,
-        max_length=MAX_PATTERNS * (MAX_PATTERN_LENGTH + 2),
+        max_length=MAX_PATTERNS * (MAX_LENGTH + 2),
         widget=forms.Textarea(
             attrs={
                 "rows": 4,

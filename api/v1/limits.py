@@ -13,7 +13,7 @@ from accounts.permissions import require_role, require_user, visible_team
 from api.v1.endpoint import Endpoint, operation
 from api.v1.fields import Flag, Strict, Text
 from api.v1.permissions import SignedInOrReading
-from repositories import administration, limit_settings, protection
+from repositories import administration, limit_settings, patterns, protection
 from repositories.limit_settings import MAX_QUOTA, Role
 from repositories.models import RegistryMode, RepositoryLimits, TeamLimits
 
@@ -33,7 +33,7 @@ class Quota(serializers.IntegerField):
 class Patterns(serializers.ListField):
     """Patterns of tags; the domain says what one looks like."""
 
-    child = Text(max_length=protection.MAX_PATTERN_LENGTH)
+    child = Text(max_length=patterns.MAX_LENGTH)
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=protection.MAX_PATTERNS, **options)

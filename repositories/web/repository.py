@@ -14,10 +14,11 @@ from django.utils.translation import gettext_lazy
 from accounts.web.page import public_page
 from accounts.web.paging import page_of
 from accounts.web.server import server_of
-from repositories import protection, tag_facts, tag_lists
+from repositories import tag_facts, tag_lists
 from repositories.manifest_facts import sized
 from repositories.models import Repository, Tag
 from repositories.oci.artifacts import Kind
+from repositories.patterns import matching
 from repositories.tag_facts import TagFacts
 from repositories.tag_lists import COUNTED, Order
 from repositories.web import header, markdown, snippets
@@ -57,7 +58,7 @@ def repository(request: HttpRequest, name: str) -> HttpResponse:
     context = header.context_of(request, found)
     context |= {
         "tab": "tags",
-        "immutable": protection.matching(context["patterns"], (row.tag.name for row in facts)),
+        "immutable": matching(context["patterns"], (row.tag.name for row in facts)),
         "description": markdown.render(found.repository.description),
         "push_source": name.rpartition("/")[2],
         "page": page,

@@ -23,7 +23,7 @@ from repositories import administration, retention, retention_previews
 from repositories.access import EVERYTHING
 from repositories.models import RetentionRun
 from repositories.oci.names import MAX_TAG_BYTES
-from repositories.patterns import STAR
+from repositories.patterns import EVERY
 from repositories.retention import Policy
 from repositories.retention_judge import Because
 from repositories.retention_previews import Entry
@@ -76,7 +76,9 @@ class RuleForm(Form):
         label=gettext_lazy("Pattern"),
         max_length=MAX_TAG_BYTES,
         required=False,
-        help_text=gettext_lazy("Of tags: * stands for anything, such as v*."),
+        help_text=gettext_lazy(
+            "Of tags, such as v*: * for any characters, ? for one, [0-9] for one of these."
+        ),
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
         ),
@@ -98,7 +100,7 @@ def _forms_of(rules: Rules) -> Any:
     """The rules to be changed, and some room for more."""
     initial = [rule.as_json() for rule in rules]
     for row in initial:
-        if row.get("pattern") == STAR and row["rule"] != Kind.MATCHING.value:
+        if row.get("pattern") == EVERY and row["rule"] != Kind.MATCHING.value:
             del row["pattern"]
     return RuleForms(initial=initial)
 

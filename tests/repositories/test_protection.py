@@ -1,7 +1,5 @@
 """Immutable tags: made once, then neither moved nor deleted, on whatever way."""
 
-import random
-import warnings
 from datetime import timedelta
 
 import pytest
@@ -28,39 +26,6 @@ def fix(principal: Principal, *patterns: str) -> None:
 def everything() -> list[object]:
     rows = (Tag, TagChange, Manifest)
     return [list(model.objects.order_by("pk").values_list()) for model in rows]
-
-
-@pytest.mark.parametrize(
-    ("pattern", "matched", "others"),
-    [
-        ("v*", "v v1 v1.2-rc.1", "V1 1v latest"),
-        ("v?.?", "v1.2", "v1.23 v12 v1.2-rc"),
-        ("[0-9]*", "1 1.0 2024-01-01", "v1"),
-        ("[!l]*", "v1 x", "latest"),
-        ("*.*.*", "1.2.3 v1.2.3.4", "1.2"),
-        ("*", "anything", ""),
-        ("release", "release", "release1 Release"),
-        ("*-*-*-*-*-*-*-*", "a-b-c-d-e-f-g-h", "a-b"),
-    ],
-)
-def test_patterns(pattern: str, matched: str, others: str) -> None:
-    names = {*matched.split(), *others.split()}
-    assert protection.matching([pattern], names) == set(matched.split())
-
-
-def test_hostile_patterns_are_matched_as_soon_as_others() -> None:
-    """A matcher that tries every way would not end: not for one tag, let alone a thousand."""
-    patterns = [f"{'*a' * count}*b" for count in range(12, 62)]
-    assert protection.matching(patterns, [f"{'a' * 120}{n}" for n in range(1000)]) == set()
-
-
-def test_any_text_of_the_alphabet_is_a_pattern_that_does_no_harm() -> None:
-    lots = random.Random(1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for _ in range(3000):
-            text = "".join(lots.choices("ab01_.*?[]!-", k=lots.randrange(1, 20)))
-            protection.matching([text], ["a", "b-0.1", "_"])
 
 
 def test_an_immutable_tag_is_made_once_and_pushed_again_only_as_it_is(

@@ -162,9 +162,9 @@ def test_rules_read_as_sentences_and_are_stored_as_they_were_given(
         ([newest(True)], "whole number from 1"),
         ([{"rule": "pushed", "days": "7"}], "whole number from 1"),
         ([{"rule": "pushed", "days": 1.5}], "whole number from 1"),
-        ([newest(1, "v?")], "“pattern” must be"),
-        ([newest(1, "x" * 200)], "“pattern” must be"),
-        ([{"rule": "matching", "pattern": 1}], "“pattern” must be"),
+        ([newest(1, "v[")], "matches no tag"),
+        ([newest(1, "x" * 200)], "matches no tag"),
+        ([{"rule": "matching", "pattern": 1}], "matches no tag"),
         ([versions(1, "patch")], "“line” must be"),
         ([versions(1, ["major"])], "“line” must be"),  # type: ignore[arg-type]
         ([newest(1) | {"days": 3}], "“days” has no meaning"),

@@ -102,7 +102,7 @@ def test_without_a_rule_a_repository_keeps_everything(maintainer: Client, addres
     ("rule", "told"),
     [
         ({"rule": "newest", "pattern": "release-*"}, "Rule 1: “count” is missing."),
-        ({"rule": "matching", "pattern": "rel[0-9]"}, "“pattern” must be letters"),
+        ({"rule": "matching", "pattern": "rel[0-9"}, "matches no tag"),
         ({"rule": "pulled", "days": "9", "pattern": "rel*"}, "leave it out"),
         ({"rule": "newest", "count": "x", "pattern": "rel*"}, "Enter a whole number."),
         ({"rule": "never", "pattern": "rel*"}, "never is not one of the available choices."),
