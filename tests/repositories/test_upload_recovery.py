@@ -2,6 +2,7 @@
 
 import errno
 import os
+from typing import Any
 
 import pytest
 from django.db import OperationalError
@@ -54,11 +55,14 @@ def test_a_session_whose_publishing_was_not_committed_starts_anew(
 ) -> None:
     """The file is where blobs are by then, and no row says that it is one."""
 
-    def fail(**_: int) -> None:
+    publish = blobs.publish
+
+    def fail(**values: Any) -> None:
+        publish(**values)
         raise OperationalError("the database went away before the commit")
 
     with monkeypatch.context() as patch:
-        patch.setattr(blobs, "link", fail)
+        patch.setattr(uploads, "publish", fail)
         with pytest.raises(OperationalError):
             finish(session)
 
