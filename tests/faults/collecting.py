@@ -47,7 +47,7 @@ settings.GARBAGE_UNTAGGED = 1e-9
 none, removed, rounds = timedelta(0), trash.Tally(), 0
 print("looping", flush=True)
 while not select.select([sys.stdin], [], [], 0.005)[0]:
-    removed.add(garbage.collect(grace=none, insist=True))
+    removed.add(garbage.collect(grace=none, insist=True, seconds=0.5))
     if rounds % 5 == 0:
         reviews.nominate_forgotten()
         removed.add(trash.sweep(grace=none, shards=range(rounds % 7, trash.SHARDS, 7)))
