@@ -17,7 +17,8 @@ from repositories.oci.names import MAX_TAG_BYTES
 EVERY = "*"
 MAX_LENGTH = MAX_TAG_BYTES
 # Brackets that are not closed would match nothing, without a word.
-_PATTERN = re.compile(r"(?:[A-Za-z0-9_.*?-]|\[!?[A-Za-z0-9_.-]+\])+", re.ASCII)
+ALL = r"(?:[A-Za-z0-9_.*?-]|\[!?[A-Za-z0-9_.-]+\])+"
+_PATTERN = re.compile(ALL, re.ASCII)
 
 
 def require(text: str) -> str:

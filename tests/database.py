@@ -7,6 +7,7 @@ loads this before pytest-django sets Django up.
 
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -19,6 +20,8 @@ _folder = tempfile.mkdtemp(prefix="berth-tests-")
 
 
 def _prepare() -> None:
+    # A shell's background job ignores it, and so would the servers and commands that tests stop.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["REGISTRY_DATA"] = _folder
     os.environ.pop("DATABASE_URL", None)
     if DATABASE == "postgresql":

@@ -81,9 +81,11 @@ class Number(Text):
 
 
 class Whole(serializers.IntegerField):
-    """A whole number within a body, and not "5", 5.0 or true."""
+    """A whole number within a body, and not "5" or true; 5.0 is one for JSON Schema, too."""
 
     def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, float) and data.is_integer():
+            return int(data)
         if not isinstance(data, int) or isinstance(data, bool):
             self.fail("invalid")
         return int(data)

@@ -11,23 +11,18 @@ from rest_framework.response import Response
 
 from accounts.permissions import require_role, require_user, visible_team
 from api.v1.endpoint import Endpoint, operation
-from api.v1.fields import Flag, Strict, Text
+from api.v1.fields import Flag, Strict, Text, Whole
 from api.v1.permissions import SignedInOrReading
 from repositories import administration, limit_settings, patterns, protection
 from repositories.limit_settings import MAX_QUOTA, Role
 from repositories.models import RegistryMode, RepositoryLimits, TeamLimits
 
 
-class Quota(serializers.IntegerField):
-    """Bytes, and not "5", 5.0 or true."""
+class Quota(Whole):
+    """Bytes."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(min_value=0, max_value=MAX_QUOTA, allow_null=True, **options)
-
-    def to_internal_value(self, data: Any) -> int:
-        if not isinstance(data, int) or isinstance(data, bool):
-            self.fail("invalid")
-        return int(data)
 
 
 class Patterns(serializers.ListField):

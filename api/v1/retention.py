@@ -8,7 +8,7 @@ from rest_framework.response import Response
 
 from api.v1.endpoint import Endpoint, operation
 from api.v1.fields import LINE, Flag, Strict, Text, Whole
-from repositories import retention, retention_previews
+from repositories import patterns, retention, retention_previews
 from repositories.models import RetentionRun
 from repositories.oci.names import MAX_TAG_BYTES
 from repositories.retention import Policy
@@ -28,9 +28,9 @@ class RuleField(Strict):
     days = Whole(required=False, min_value=1, max_value=MAX_DAYS)
     pattern = Text(
         required=False,
-        pattern="[A-Za-z0-9._*-]+",
-        max_length=MAX_TAG_BYTES,
-        help_text="A star stands for anything, such as v*.",
+        pattern=patterns.ALL,
+        max_length=patterns.MAX_LENGTH,
+        help_text="Such as v*; `*` for any characters, `?` for one, `[0-9]` for one of these.",
     )
     line = serializers.ChoiceField(choices=[line.value for line in Line], required=False)
 
@@ -105,7 +105,7 @@ class RepositoryPolicyShape(PolicyShape):
     run = RunShape(allow_null=True)
 
 
-class EntryShape(serializers.Serializer[Entry]):
+class JudgedShape(serializers.Serializer[Entry]):
     """A tag or a manifest, and why it stays or goes."""
 
     tag = serializers.CharField(help_text="Empty for a manifest.")
@@ -136,7 +136,7 @@ class PreviewShape(serializers.Serializer[Any]):
     """What would go, and why: tags by name, then manifests by digest."""
 
     sums = SumsShape()
-    entries = EntryShape(many=True)
+    entries = JudgedShape(many=True)
     next = serializers.CharField(allow_null=True, help_text="To send as `after` for more.")
 
 

@@ -56,6 +56,7 @@ _ALWAYS = {
 }
 _WITH_PATH = {"404": "There is no such thing, or none that you may know of."}
 _WITH_BODY = {
+    "405": "The registry or the repository is read-only.",
     "408": "The body came too slowly.",
     "409": "Somebody else changed the same thing at the same moment.",
     "413": "The body is too large.",
@@ -127,9 +128,21 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
                 response = {"$ref": f"#/components/responses/{status}"}
                 described["responses"].setdefault(status, response)
             for content in (body or {}).get("content", {}).values():
-                name = content["schema"]["$ref"].rpartition("/")[2]
-                schemas[name]["additionalProperties"] = False
+                _close(schemas, content["schema"])
     return result
+
+
+def _close(schemas: dict[str, Any], part: Any) -> None:
+    """Let the objects that a part of a body refers to have no other fields, however deep."""
+    for key, value in part.items() if isinstance(part, dict) else ():
+        if key == "$ref":
+            found = schemas[value.rpartition("/")[2]]
+            if found.get("type") == "object":
+                found["additionalProperties"] = False
+            _close(schemas, found)
+        else:
+            for each in value if isinstance(value, list) else [value]:
+                _close(schemas, each)
 
 
 def _problem(text: str) -> dict[str, Any]:
