@@ -47,11 +47,11 @@ settings.GARBAGE_UNTAGGED = 1e-9
 none, removed, rounds = timedelta(0), trash.Tally(), 0
 print("looping", flush=True)
 while not select.select([sys.stdin], [], [], 0.005)[0]:
-    removed.add(garbage.collect(grace=none, insist=True, seconds=0.5))
+    removed.add(garbage.collect(grace=none, insist=True, seconds=2))
     if rounds % 5 == 0:
         reviews.nominate_forgotten()
         removed.add(trash.sweep(grace=none, shards=range(rounds % 7, trash.SHARDS, 7)))
-        removed.add(trash.purge(grace=none))
+    removed.add(trash.purge(grace=none))
     rounds += 1
 names = ("manifests", "links", "blobs", "strays", "purged")
 figures = {name: getattr(removed, name) for name in names}
