@@ -295,11 +295,9 @@ def _attached_anew(plan: Plan, group_of: Mapping[int, int], known: Collection[in
         for name in attachments_of(digest)
     }
     changed = set()
-    every = sorted(names)
-    for start in range(0, len(every), 1000):
-        rows = Tag.objects.filter(
-            repository=plan.repository_id, name__in=every[start : start + 1000]
-        ).exclude(pk__in=known)
+    for piece in pieces(sorted(names)):
+        rows = Tag.objects.filter(repository=plan.repository_id, name__in=piece)
+        rows = rows.exclude(pk__in=known)
         changed |= {names[name] for name in rows.values_list("name", flat=True)}
     return changed
 

@@ -108,14 +108,10 @@ def nominate(kind: Kind, targets: Collection[int], *, since: datetime | None = N
     if kind is Kind.MANIFEST and not holds_manifests():
         return
     at = connection.ops.adapt_datetimefield_value(since or timezone.now())
-    ids = sorted(set(targets))
-    for start in range(0, len(ids), _PIECE):
+    for ids in database.pieces(sorted(set(targets)), _PIECE):
         database.insert(
             "repositories_review",
-            [
-                {"kind": kind.value, "target": id, "nominated_at": at}
-                for id in ids[start : start + _PIECE]
-            ],
+            [{"kind": kind.value, "target": id, "nominated_at": at} for id in ids],
             otherwise="ON CONFLICT (kind, target) DO NOTHING" if since else _BEGIN_ANEW,
         )
 

@@ -13,9 +13,9 @@ from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.models import User
-from accounts.web.refusals import explain_refusal
+from accounts.web.refusals import FORBIDDEN, explain_refusal
 from repositories.access import ANONYMOUS
-from repositories.oci.errors import OCIError, QuotaExceeded, ReadOnly, TagImmutable
+from repositories.oci.errors import OCIError
 
 P = ParamSpec("P")
 
@@ -75,7 +75,7 @@ def page(*methods: str) -> Callable[[SignedInView[P]], View[P]]:
                 response = view(request, *args, **kwargs)  # type: ignore[arg-type]
             except ObjectDoesNotExist as error:
                 raise Http404 from error
-            except (ReadOnly, TagImmutable, QuotaExceeded) as error:
+            except FORBIDDEN as error:
                 raise PermissionDenied(explain_refusal(error)) from error
             response.headers.setdefault("Cache-Control", "no-store")
             return response
@@ -103,7 +103,7 @@ def public_page(*methods: str) -> Callable[[View[P]], View[P]]:
                 response = view(request, *args, **kwargs)
             except ObjectDoesNotExist as error:
                 raise Http404 from error
-            except (ReadOnly, TagImmutable, QuotaExceeded) as error:
+            except FORBIDDEN as error:
                 raise PermissionDenied(explain_refusal(error)) from error
             except OCIError as error:
                 # 400: a digest that is none names nothing.

@@ -12,6 +12,9 @@ from repositories.oci.errors import (
 from repositories.quotas import in_words
 from repositories.read_only import SETTING
 
+# What a limit forbids.
+FORBIDDEN = (ReadOnly, TagImmutable, QuotaExceeded)
+
 
 def explain(error: TooManyRequests | Unavailable) -> str:
     """Why signing in has to wait, and how long."""
