@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core import serializers
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import ForeignKey, Model
 from django.utils import timezone
 
@@ -53,10 +53,9 @@ SELECT {{deletion}}, {_COPIED} FROM repositories_manifest WHERE {{column}} IN {{
 _KEEP_TAGS = """
 INSERT INTO repositories_deletedtag
     (deletion_id, name, digest, created_at, pushed_at, pull_count, pulled_at)
-SELECT {deletion}, tag.name, manifest.digest, tag.created_at, tag.pushed_at, tag.pull_count,
-    tag.pulled_at
-FROM repositories_tag AS tag JOIN repositories_manifest AS manifest ON manifest.id = tag.manifest_id
-WHERE tag.{column} IN {marks}
+SELECT {deletion}, name, (SELECT digest FROM repositories_manifest WHERE id = tag.manifest_id),
+    created_at, pushed_at, pull_count, pulled_at
+FROM repositories_tag AS tag WHERE tag.{column} IN {marks}
 ON CONFLICT (deletion_id, name) DO NOTHING
 """
 
@@ -182,13 +181,20 @@ def drop(deletion: int) -> None:
 
 
 def purge() -> int:
-    """Remove the records whose time is over; how many."""
-    over = Deletion.objects.filter(until__lte=timezone.now()).order_by("pk")
+    """Remove the records whose time is over; how many. What somebody is about to use waits."""
     count = 0
-    while piece := list(over.values_list("pk", flat=True)[:_PIECE]):
-        Deletion.objects.filter(pk__in=piece).delete()
-        count += len(piece)
+    while piece := _purge_some():
+        count += piece
     return count
+
+
+@transaction.atomic
+def _purge_some() -> int:
+    over = Deletion.objects.filter(until__lte=timezone.now()).order_by("pk")
+    free = over.select_for_update(skip_locked=True, of=("self",))
+    piece = list(free.values_list("pk", flat=True)[:_PIECE])
+    Deletion.objects.filter(pk__in=piece).delete()
+    return len(piece)
 
 
 def _adapted(at: datetime) -> Any:

@@ -1,7 +1,6 @@
 """Tags of a repository: listed, moved, deleted."""
 
 from collections.abc import Collection, Iterable
-from itertools import islice
 
 from django.db import transaction
 
@@ -14,26 +13,25 @@ from repositories.database import (
     for_update,
     insert,
     now,
+    pieces,
     placeholders,
 )
 from repositories.limits import Limits
 from repositories.memory import forget_on_commit
-from repositories.models import DeletedTag, Repository, Tag
+from repositories.models import Manifest, Repository, Tag
 from repositories.oci.errors import ManifestUnknown
 from repositories.patterns import matching
 from repositories.reviews import Kind
 
 _CURRENT = "SELECT name, manifest_id FROM repositories_tag WHERE repository_id = %s AND name IN"
+_KEPT = """
+SELECT name, digest, created_at, pushed_at, pull_count, pulled_at
+FROM repositories_deletedtag WHERE deletion_id = %s ORDER BY name
+"""
 _PUT_BACK = """
 INSERT INTO repositories_tag
     (repository_id, name, manifest_id, created_at, pushed_at, pull_count, pulled_at)
-SELECT manifest.repository_id, kept.name, manifest.id, kept.created_at, kept.pushed_at,
-    kept.pull_count, kept.pulled_at
-FROM repositories_deletedtag AS kept
-JOIN repositories_manifest AS manifest
-    ON manifest.repository_id = %s AND manifest.digest = kept.digest
-WHERE kept.deletion_id = %s ORDER BY kept.name
-ON CONFLICT (repository_id, name) DO NOTHING RETURNING name
+VALUES {rows} ON CONFLICT (repository_id, name) DO NOTHING RETURNING name
 """
 _PIECE = 1000
 _ELSEWHERE = """
@@ -133,16 +131,25 @@ def put_back(
 
     A tag that is there stays as it is: it was pushed anew.
     """
-    back = {name for (name,) in fetch(_PUT_BACK, [repository_id, deletion])}
     forget_on_commit(repository)
-    kept = DeletedTag.objects.filter(deletion=deletion).order_by("name")
-    by_digest: dict[str, list[str]] = {}
-    for name, digest in kept.values_list("name", "digest"):
-        if name in back:
-            by_digest.setdefault(digest, []).append(name)
-    rows = ((digest, name) for digest, names in by_digest.items() for name in names)
-    while piece := list(islice(rows, _PIECE)):
-        _record_each(principal, repository_id, piece)
+    back: set[str] = set()
+    for piece in pieces(fetch(_KEPT, [deletion]), _PIECE):
+        # No join: PostgreSQL, which may take tables that just filled for empty ones, would go
+        # through all manifests for each tag.
+        digests = {digest for _name, digest, *_times in piece}
+        rows = Manifest.objects.filter(repository=repository_id, digest__in=digests)
+        here = dict(rows.values_list("digest", "pk"))
+        kept = [tag for tag in piece if tag[1] in here]
+        values = [
+            value
+            for name, digest, *times in kept
+            for value in (repository_id, name, here[digest], *times)
+        ]
+        lines = ", ".join([placeholders(7)] * len(kept))
+        made = {name for (name,) in fetch(_PUT_BACK.format(rows=lines), values)} if kept else set()
+        moves = [(digest, name) for name, digest, *_times in kept if name in made]
+        _record_each(principal, repository_id, moves)
+        back |= made
     return back
 
 

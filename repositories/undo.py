@@ -274,8 +274,12 @@ def _tags_now(repository_id: int, record: Deletion) -> tuple[list[str], set[str]
     names = sorted(kept)
     now: dict[str, str] = {}
     for piece in pieces(names):
-        rows = Tag.objects.filter(repository=repository_id, name__in=piece)
-        now.update(rows.values_list("name", "manifest__digest"))
+        tagged = Tag.objects.filter(repository=repository_id, name__in=piece)
+        ids = dict(tagged.values_list("name", "manifest"))
+        # No join, as in tags.put_back.
+        rows = Manifest.objects.filter(pk__in=set(ids.values()))
+        digests = dict(rows.values_list("pk", "digest"))
+        now |= {name: digests[id] for name, id in ids.items() if id in digests}
     moved = [name for name in names if name in now and now[name] != kept[name]]
     return moved, {kept[name] for name in names if name not in now}
 

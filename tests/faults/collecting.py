@@ -62,7 +62,8 @@ print(json.dumps(figures | {"failures": failures, "rounds": rounds}))
 _UNDO = """
 import json, select, sys
 from accounts.management.local import OPERATOR
-from repositories import undo
+from django.db import transaction
+from repositories import deleted, undo
 from repositories.models import Deletion, Repository
 done = refused = late = 0
 print("looping", flush=True)
@@ -73,7 +74,9 @@ while not select.select([sys.stdin], [], [], 0.005)[0]:
             done += 1
         except undo.CannotUndo:
             refused += 1
-            Deletion.objects.filter(pk=id).delete()
+            with transaction.atomic():
+                if Deletion.objects.select_for_update().filter(pk=id).first():
+                    deleted.drop(id)
         except (Deletion.DoesNotExist, Repository.DoesNotExist):
             late += 1
 print(json.dumps({"done": done, "refused": refused, "late": late}))
