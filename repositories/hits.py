@@ -68,6 +68,22 @@ def of_blob(digest: str) -> Hits:
     )
 
 
+def described(digest: str) -> list[str]:
+    """`repository@digest (tags)` of images that are made of the blob, or else its repositories.
+
+    As the database has it now.
+    """
+    hit = of_blob(digest)
+    return [_described(image) for image in hit["images"]] or [
+        f"{name}, no image of it" for name in hit["repositories"]
+    ]
+
+
+def _described(image: Image) -> str:
+    tags = f" ({', '.join(image['tags'])})" if image["tags"] else ""
+    return f"{image['repository']}@{image['digest']}{tags}"
+
+
 def of_manifest(*, repository: str, digest: str, id: int, repository_id: int) -> Hits:
     """The manifest itself, by its tags."""
     return Hits(

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from django.conf import settings
 
+from repositories import hits
 from repositories.backups import database, files
 from repositories.backups.archive import Archive, BackupError, Manifest, NamedBlob, Snapshot
 from repositories.backups.files import Advance, Progress
-from repositories.backups.images import images_of
 from repositories.backups.saving import Amount, Lost, key_check, size_of
 from repositories.backups.verifying import verify
 from repositories.checks import restore_mark
@@ -89,7 +89,7 @@ def _go_on(source: _Source, *, link: bool, progress: Progress) -> Restored:
         if not database.is_empty():
             raise BackupError("Somebody uses the database: stop them, empty it, and run it again.")
         database.load(source.snapshot.folder, source.manifest)
-    result.lost = [Lost(digest, why, images_of(digest)) for digest, why in problems]
+    result.lost = [Lost(digest, why, hits.described(str(digest))) for digest, why in problems]
     _finish(source.manifest)
     return result
 

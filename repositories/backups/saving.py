@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils.crypto import salted_hmac
 
-from repositories import leases
+from repositories import hits, leases
 from repositories.backups import database, files
 from repositories.backups.archive import (
     LIST,
@@ -29,7 +29,6 @@ from repositories.backups.archive import (
     Snapshot,
 )
 from repositories.backups.files import Advance, Progress
-from repositories.backups.images import images_of
 from repositories.leases import Lease
 from repositories.oci.digests import Digest
 from repositories.storage import storage
@@ -198,7 +197,7 @@ def _save_blobs(
             _save_blob(archive, blob, target, report, advance)
         except (BlobMissing, _Damaged) as error:
             why = str(error) if isinstance(error, _Damaged) else "its file is nowhere"
-            report.lost.append(Lost(blob.digest, why, images_of(blob.digest)))
+            report.lost.append(Lost(blob.digest, why, hits.described(str(blob.digest))))
     if folder is not None:
         sync_folder(folder)
     archive.sync()
