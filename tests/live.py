@@ -7,13 +7,17 @@ port over restarts, and hands out its log, which is added to whatever fails mean
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -79,11 +83,32 @@ def wait_for(condition: Callable[[], bool], *, seconds: float, what: str) -> Non
         time.sleep(0.02)
 
 
+def inherited() -> dict[str, str]:
+    """The environment of a server or command, as far as it comes from that of the tests."""
+    return {name: os.environ[name] for name in INHERITED if name in os.environ}
+
+
+def migrate(**environment: str) -> None:
+    """Make Berth's tables in the database that the environment names."""
+    command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(command, cwd=ROOT, env=inherited() | environment, check=True, timeout=120)
+
+
+@functools.cache
+def tables() -> Path:
+    """A SQLite database that has Berth's tables and no rows, made once for a run of tests."""
+    folder = Path(tempfile.mkdtemp(prefix="berth-tables-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    migrate(REGISTRY_DATA=str(folder))
+    return folder / "berth.sqlite3"
+
+
 class LiveServer:
     """`manage.py serve` on a data folder: `with LiveServer(tmp_path / "data") as server: …`.
 
     The data folder outlives the server, so that a test can stop or kill it and start it again over
-    what it left.
+    what it left. Making the tables takes most of a first start: a new SQLite database has them
+    already, but in a test of what a start makes `from_nothing`.
     """
 
     def __init__(
@@ -92,6 +117,7 @@ class LiveServer:
         *,
         database_url: str | None = None,
         open_access: bool = True,
+        from_nothing: bool = False,
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.data = data
@@ -100,6 +126,7 @@ class LiveServer:
         self.url = f"http://{self.host}"
         self.database_url = database_url
         self.open_access = open_access
+        self.from_nothing = from_nothing
         # Beside the data folder, not inside: a test may fill, inspect or replace the folder.
         self.log_path = data.parent / f"{data.name}.{self.port}.log"
         self._extra = dict(env or {})
@@ -136,8 +163,7 @@ class LiveServer:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of the server, and of management commands over the same data."""
-        variables = {name: os.environ[name] for name in INHERITED if name in os.environ}
-        variables["PYTHONUNBUFFERED"] = "1"
+        variables = inherited() | {"PYTHONUNBUFFERED": "1"}
         if self.database_url:
             variables["DATABASE_URL"] = self.database_url
         return variables | self._extra
@@ -146,6 +172,7 @@ class LiveServer:
         """Start it and wait until /readyz answers 200; raises ServerError, with the log."""
         if self._process is not None and self._process.poll() is None:
             raise ServerError("the server is running already")
+        self._bring_tables()
         command = [sys.executable, "manage.py", "serve"]
         command += ["--bind", self.host, "--data", str(self.data)]
         if self.open_access:
@@ -165,6 +192,13 @@ class LiveServer:
         except BaseException as error:
             self.kill()
             raise ServerError(f"{self.url} did not start: {error}\n{self.log_tail()}") from error
+
+    def _bring_tables(self) -> None:
+        database = self.data / "berth.sqlite3"
+        if self.from_nothing or self.database_url or database.exists():
+            return
+        self.data.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(tables(), database)
 
     def manage(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
         """Run a management command over the server's data; returns what it printed."""

@@ -8,6 +8,7 @@ crashes its server makes a `Cluster` by name.
 
 from __future__ import annotations
 
+import functools
 import os
 import pwd
 import shutil
@@ -23,6 +24,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from tests.live import migrate
+
 ROLE = "berth"
 PROGRAMS = Path("/usr/lib/postgresql")  # where Debian keeps a folder for each version
 # For a unit run, which has nothing to lose in a crash. Fault tests keep fsync on.
@@ -31,6 +34,17 @@ CARELESS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 class PostgresUnavailable(RuntimeError):
     """No PostgreSQL server programs here, or they did not start; the message says what to do."""
+
+
+@functools.cache
+def _template(url: str) -> str:
+    """The name of a database on that server that has Berth's tables."""
+    server = Server(url)
+    name = f"berth_tables_{uuid.uuid4().hex[:12]}"
+    _templates.append(server)
+    with tempfile.TemporaryDirectory() as data:
+        migrate(DATABASE_URL=server.create_database(name), REGISTRY_DATA=data)
+    return name
 
 
 def on_database(url: str, name: str) -> str:
@@ -45,10 +59,18 @@ class Server:
         self.url = url
         self._created: list[str] = []
 
-    def create_database(self, name: str | None = None, *, folder: Path | None = None) -> str:
-        """Create an empty database, its tables in `folder` if one is given, and return its URL."""
+    def create_database(
+        self, name: str | None = None, *, folder: Path | None = None, tables: bool = False
+    ) -> str:
+        """Create an empty database and return its URL.
+
+        What it holds is in `folder` if one is given. It has Berth's `tables`, without rows, if that
+        is said: they are copied, and made once for a run.
+        """
         name = name or f"berth_{uuid.uuid4().hex[:12]}"
         statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        if tables:
+            statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(_template(self.url)))
         with psycopg.connect(self.url, autocommit=True) as connection:
             if folder is not None:
                 place = sql.SQL("CREATE TABLESPACE {} LOCATION {}")
@@ -182,6 +204,7 @@ def throwaway_cluster(*, durable: bool = True) -> Iterator[Server]:
 
 
 _running: list[Server] = []
+_templates: list[Server] = []
 
 
 def start() -> str:
@@ -202,5 +225,7 @@ def current() -> Server:
 
 def stop() -> None:
     """Stop what `start` started."""
+    while _templates:
+        _templates.pop().stop()
     while _running:
         _running.pop().stop()

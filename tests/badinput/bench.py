@@ -36,7 +36,7 @@ def empty_database() -> Iterator[str | None]:
         return
     server = Server(os.environ["DATABASE_URL"])  # the one that this test run started
     try:
-        yield server.create_database()
+        yield server.create_database(tables=True)
     finally:
         server.drop_databases()
 

@@ -78,7 +78,7 @@ def _reported(server: LiveServer) -> Iterator[LiveServer]:
 @pytest.fixture(scope="session")
 def database_url() -> str | None:
     """A fresh database for the session's server on PostgreSQL; None means SQLite."""
-    return postgres.current().create_database() if on_postgres() else None
+    return postgres.current().create_database(tables=True) if on_postgres() else None
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,9 @@ def test_the_first_start_prints_a_password_that_works_and_the_second_prints_none
     tmp_path: Path, database_url: str | None
 ) -> None:
     """S10."""
-    server = LiveServer(tmp_path / "data", database_url=database_url, open_access=False)
+    server = LiveServer(
+        tmp_path / "data", database_url=database_url, open_access=False, from_nothing=True
+    )
     with server:
         wait_for(lambda: "password:" in server.log(), seconds=SECONDS, what="the password")
         (password,) = re.findall(r"password: +(\S+)", server.log())

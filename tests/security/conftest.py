@@ -1,10 +1,11 @@
 """The cast, and two teams' repositories for them to be kept out of."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pytest
-from pytest_django import Settings
+from django.test import override_settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from accounts import tokens
 from accounts.models import AccessToken, Membership, Robot, Team, User
@@ -15,6 +16,7 @@ from repositories.oci import media_types
 from repositories.oci.digests import Digest
 from repositories.oci.scopes import TokenScope
 from tests.security.client import basic, encode_image
+from tests.shared_rows import SharedRows, shared_rows
 
 OWN, FOREIGN = "payments", "research"
 APP, PRIVATE = f"{OWN}/app", f"{FOREIGN}/unannounced"
@@ -54,10 +56,13 @@ class World:
         return self.headers[name]
 
 
+# The real hash takes a quarter of a second, by design.
+FAST = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture(autouse=True)
 def _fast_passwords(settings: Settings) -> None:
-    """The real hash takes a quarter of a second, by design."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.PASSWORD_HASHERS = FAST
 
 
 @pytest.fixture(autouse=True)
@@ -65,8 +70,24 @@ def _one_connection(one_connection: None) -> None:
     pass
 
 
+@pytest.fixture(scope="module")
+def shared_world(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[SharedRows[World]]:
+    files = tmp_path_factory.mktemp("world")
+    make = override_settings(PASSWORD_HASHERS=FAST)(make_world)
+    with shared_rows(make, files=files, blocker=django_db_blocker) as shared:
+        yield shared
+
+
 @pytest.fixture
-def world(db: None) -> World:
+def world(shared_world: SharedRows[World], db: None) -> World:
+    return shared_world.for_test()
+
+
+def make_world() -> World:
     """Two teams; everybody of the cast who is in one is in the first."""
     admin = User.objects.create_superuser("admin", password="admin-password")
     teams = {name: Team.objects.create(name=name) for name in (OWN, FOREIGN)}

@@ -22,7 +22,7 @@ def printed_password(server: LiveServer) -> str | None:
 
 
 def test_the_first_start_prints_a_random_password_once(tmp_path: Path) -> None:
-    with LiveServer(tmp_path / "data", open_access=False) as server:
+    with LiveServer(tmp_path / "data", open_access=False, from_nothing=True) as server:
         wait_for(lambda: printed_password(server) is not None, seconds=10, what="the password")
         password = printed_password(server)
         assert password is not None
@@ -79,7 +79,7 @@ def test_a_weak_one_stops_the_start_and_makes_nobody(tmp_path: Path, weak: str) 
 
 
 def test_the_secret_key_is_for_its_owner_only(tmp_path: Path) -> None:
-    with LiveServer(tmp_path / "data"):
+    with LiveServer(tmp_path / "data", from_nothing=True):
         mode = (tmp_path / "data" / "secret_key").stat().st_mode
     assert mode & 0o077 == 0
 

@@ -1,11 +1,13 @@
 """A small world with one of everything that the pages show, and a browser for each of the cast."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
 from accounts import signing, teams, tokens, trust_rules
 from accounts.models import AccessToken, Membership, Robot, Team, TrustRule, User
@@ -15,6 +17,7 @@ from repositories.oci.digests import Digest
 from repositories.oci.scopes import parse_token_scopes
 from tests.repositories.content import push_image
 from tests.repositories.layers.archives import layer
+from tests.shared_rows import SharedRows, shared_rows
 
 Role = Membership.Role
 LAYER = layer({"etc/passwd": b"root", "etc/hosts": b"", "bin/sh": "dash"})
@@ -55,9 +58,20 @@ def _user(name: str, *, is_admin: bool = False) -> User:
     return user
 
 
+@pytest.fixture(scope="module")
+def shared_world(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[SharedRows[World]]:
+    files = tmp_path_factory.mktemp("world")
+    with shared_rows(make_world, files=files, blocker=django_db_blocker) as shared:
+        yield shared
+
+
 @pytest.fixture
-def world(db: None) -> World:
-    return make_world()
+def world(shared_world: SharedRows[World], db: None) -> World:
+    return shared_world.for_test()
 
 
 def make_world() -> World:

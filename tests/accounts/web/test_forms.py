@@ -207,9 +207,9 @@ def test_a_new_password_ends_other_sessions_and_not_this_one(db: None) -> None:
 
 @pytest.mark.parametrize("new", ["short", "12345678901", "password1"])
 def test_a_weak_password_is_refused_beside_its_field(db: None, new: str) -> None:
-    User.objects.create_user("alice", password="correct horse battery staple")
+    alice = User.objects.create_user("alice", password="correct horse battery staple")
     client = Client()
-    client.force_login(User.objects.get())
+    client.force_login(alice)
     form = {"old_password": "correct horse battery staple", "new_password": new, "repeated": new}
     page = client.post("/settings/password", form).content.decode()
     assert 'id="id_new_password_error"' in page

@@ -1,7 +1,7 @@
 """The cast, and a small world with a team of their own and a foreign one."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
 from accounts import tokens
 from accounts.models import AuditEvent, Invitation, Membership, Robot, Team, TrustRule, User
@@ -20,6 +21,7 @@ from repositories.oci.scopes import TokenScope
 from repositories.storage import storage
 from tests.repositories.content import push_image
 from tests.repositories.layers.archives import layer
+from tests.shared_rows import SharedRows, shared_rows
 
 ROOT = "/api/v1/"
 LAYER = layer({"etc/passwd": b"root", "etc/hosts": b"", "bin/sh": "dash"})
@@ -147,9 +149,20 @@ def _user(name: str) -> User:
     return User.objects.create_user(name)
 
 
+@pytest.fixture(scope="module")
+def shared_world(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[SharedRows[World]]:
+    files = tmp_path_factory.mktemp("world")
+    with shared_rows(World, files=files, blocker=django_db_blocker) as shared:
+        yield shared
+
+
 @pytest.fixture
-def world(db: None) -> World:
-    return World()
+def world(shared_world: SharedRows[World], db: None) -> World:
+    return shared_world.for_test()
 
 
 @pytest.fixture

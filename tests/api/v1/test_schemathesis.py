@@ -57,7 +57,7 @@ def _figures(pattern: str, report: str) -> tuple[int, ...]:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[LiveServer]:
     on_postgres = database.DATABASE == "postgresql"
-    url = postgres.current().create_database() if on_postgres else None
+    url = postgres.current().create_database(tables=True) if on_postgres else None
     with LiveServer(tmp_path / "data", database_url=url, open_access=False) as started:
         yield started
 
