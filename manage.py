@@ -4,6 +4,8 @@
 import os
 import sys
 
+from registry_site import __version__
+
 
 def take_data_folder(argv: list[str]) -> list[str]:
     """Move `--data DIR` out of `argv` into REGISTRY_DATA, which the settings read.
@@ -27,9 +29,13 @@ def take_data_folder(argv: list[str]) -> list[str]:
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry_site.settings")
+    argv = take_data_folder(sys.argv)
+    if argv[1:] in (["version"], ["--version"]):  # Django would tell its own
+        print(f"Berth {__version__}")
+        return
     from django.core.management import execute_from_command_line  # noqa: PLC0415
 
-    execute_from_command_line(take_data_folder(sys.argv))
+    execute_from_command_line(argv)
 
 
 if __name__ == "__main__":

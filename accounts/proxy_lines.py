@@ -96,13 +96,29 @@ PASS_ON: Fixes = (
         "      trustedIPs: [10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16]",
     ),
 )
+# A limit of nginx's own is 1 MB.
+SIZE: Fixes = (
+    _nginx("client_max_body_size 0;"),
+    Fix(
+        "Caddy",
+        "/etc/caddy/Caddyfile",
+        "# in the site's block: no request_body with a max_size\nreverse_proxy 127.0.0.1:5000",
+    ),
+    Fix(
+        "Traefik",
+        "/etc/traefik/dynamic.yml",
+        "# no middleware `buffering` with maxRequestBodyBytes\n"
+        "http:\n  routers:\n    berth:\n      middlewares: []",
+    ),
+)
 # nginx keeps a body in chunks to itself unless it speaks HTTP/1.1 to the server.
-LARGE: Fixes = (
-    _nginx(
-        "client_max_body_size 0;",
-        "proxy_request_buffering off;",
-        "proxy_http_version 1.1;",
-        "proxy_read_timeout 900s;",
+STREAMING: Fixes = (_nginx("proxy_request_buffering off;", "proxy_http_version 1.1;"),)
+WAITING: Fixes = (
+    _nginx("client_body_timeout 75s;", "proxy_send_timeout 900s;", "proxy_read_timeout 900s;"),
+    Fix(
+        "Caddy",
+        "/etc/caddy/Caddyfile",
+        "# no read_timeout or response_header_timeout here\nreverse_proxy 127.0.0.1:5000",
     ),
     Fix(
         "Traefik",
@@ -111,6 +127,55 @@ LARGE: Fixes = (
         "        readTimeout: 0s",
     ),
 )
+LARGE: Fixes = (
+    _nginx(
+        "client_max_body_size 0;",
+        "proxy_request_buffering off;",
+        "proxy_http_version 1.1;",
+        "proxy_read_timeout 900s;",
+    ),
+    WAITING[-1],
+)
+# Everything goes to Berth, by the path that came: nothing stands behind the upstream's address.
+PATHS: Fixes = (
+    _nginx("proxy_pass http://127.0.0.1:5000;"),
+    Fix("Caddy", "/etc/caddy/Caddyfile", "reverse_proxy 127.0.0.1:5000"),
+    Fix(
+        "Traefik",
+        "/etc/traefik/dynamic.yml",
+        "# no middleware stripPrefix, replacePath or redirectRegex\n"
+        "http:\n  routers:\n    berth:\n      middlewares: []",
+    ),
+)
+# Whoever else asks for passwords here takes Berth's own credentials away.
+CREDENTIALS: Fixes = (
+    _nginx("auth_basic off;", "proxy_set_header Authorization $http_authorization;"),
+    Fix(
+        "Caddy",
+        "/etc/caddy/Caddyfile",
+        "# no basic_auth, and no header_up -Authorization\nreverse_proxy 127.0.0.1:5000",
+    ),
+    Fix(
+        "Traefik",
+        "/etc/traefik/dynamic.yml",
+        "# no middleware basicAuth, digestAuth or forwardAuth\n"
+        "http:\n  routers:\n    berth:\n      middlewares: []",
+    ),
+)
+UNCHANGED: Fixes = (
+    _nginx("gzip off;"),
+    Fix(
+        "Caddy",
+        "/etc/caddy/Caddyfile",
+        "# encode for the pages only\n@pages not path /v2/*\nencode @pages gzip zstd",
+    ),
+    Fix(
+        "Traefik",
+        "/etc/traefik/dynamic.yml",
+        "# no middleware `compress`\nhttp:\n  routers:\n    berth:\n      middlewares: []",
+    ),
+)
+RANGES: Fixes = (_nginx("proxy_set_header Range $http_range;", "max_ranges 100;"),)
 
 
 def tls(host: str) -> Fixes:
@@ -129,4 +194,14 @@ def tls(host: str) -> Fixes:
             f"http:\n  routers:\n    berth:\n      rule: Host(`{host}`)\n"
             "      entryPoints: [websecure]\n      tls:\n        certResolver: letsencrypt",
         ),
+    )
+
+
+def internal(location: str) -> Fixes:
+    """The blob folder below the location that REGISTRY_HTTP_ACCELREDIRECT names, or neither."""
+    blobs = "docker/registry/v2/blobs/"
+    lines = f"location {location}/{blobs} {{\n    internal;\n    alias /srv/berth/{blobs};\n}}"
+    return (
+        Fix("nginx", "/etc/nginx/conf.d/berth.conf", lines),
+        berth("REGISTRY_HTTP_ACCELREDIRECT", ""),
     )

@@ -1,6 +1,7 @@
 """gunicorn's settings. `manage.py serve` uses this file; so can `gunicorn -c`, by itself."""
 
 import os
+import sys
 
 from registry_site import env
 
@@ -42,3 +43,19 @@ loglevel = {"warn": "warning"}.get(loglevel, loglevel)
 logger_class = "registry_site.server_log.ServerLogger"
 accesslog = None if env.flag("REGISTRY_LOG_ACCESSLOG_DISABLED", default=True) else "-"
 control_socket_disable = True
+
+
+def on_starting(server):
+    """The application is loaded, and no worker runs yet: look whether the database is ours.
+
+    `serve` and every command look themselves.
+    """
+    # Not above: this file is read before Django is set up.
+    from django.db import connection  # noqa: PLC0415
+
+    from repositories.checks import check_schema  # noqa: PLC0415
+
+    problems = check_schema()
+    connection.close()  # a worker must not inherit it
+    if problems:
+        sys.exit(f"{problems[0].msg} {problems[0].hint}")

@@ -8,10 +8,10 @@ from typing import Any
 
 import dj_database_url
 
-from registry_site import data_folder, env, sign_on
+from registry_site import __version__, data_folder, env, sign_on
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-VERSION = "0.1.0"  # and in pyproject.toml
+VERSION = __version__
 
 # --- where things are -------------------------------------------------------------------------
 

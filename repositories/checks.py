@@ -1,13 +1,18 @@
 """System checks: what is misconfigured is said at the start, with what to do about it."""
 
 import errno
+import pkgutil
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import DatabaseError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from repositories.storage import storage
 
@@ -29,6 +34,57 @@ def check_restored(**_: Any) -> Sequence[CheckMessage]:
             id="berth.E006",
         )
     ]
+
+
+@register(Tags.compatibility)
+def check_schema(**_: Any) -> Sequence[CheckMessage]:
+    """The database is none that a newer version has changed: half of it would be served, and the
+    collector would not know what the new tables need."""
+    try:
+        unknown = unknown_migrations()
+    except DatabaseError:
+        return []  # whoever needs the database says so, and it may be there in a moment
+    if not unknown:
+        return []
+    return [
+        Error(
+            f"The database is of a newer Berth: this is Berth {settings.VERSION}, which knows "
+            f"nothing of {', '.join(unknown)}.",
+            hint="Start the newer one again, or go back to the backup from before the upgrade "
+            "(docs/upgrade.md).",
+            id="berth.E007",
+        )
+    ]
+
+
+def unknown_migrations() -> Sequence[str]:
+    """Migrations of ours that the database has seen and this program does not have.
+
+    Raises DatabaseError.
+    """
+    place = Path(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite" and place.is_absolute() and not place.exists():
+        return []  # looking would make it
+    applied = {
+        (app, name)
+        for app, name in MigrationRecorder(connection).applied_migrations()
+        if app in ("accounts", "repositories")
+    }
+    unknown = applied - _own_migrations()
+    if unknown:  # squashed ones are known by what has replaced them
+        loader = MigrationLoader(None, load=False)
+        loader.load_disk()
+        found = loader.disk_migrations.values()
+        unknown -= {replaced for migration in found for replaced in migration.replaces}
+    return sorted(f"{app}.{name}" for app, name in unknown)
+
+
+def _own_migrations() -> set[tuple[str, str]]:
+    return {
+        (app, module.name)
+        for app in ("accounts", "repositories")
+        for module in pkgutil.iter_modules(import_module(f"{app}.migrations").__path__)
+    }
 
 
 @register(Tags.files)

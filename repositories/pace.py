@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 LEAST = 100_000
 
-_RATE = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,3}))?\s?([kKMGT]?)(i?)B(?:/s)?", re.ASCII)
+_SIZE = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,3}))?\s?([kKMGT]?)(i?)B", re.ASCII)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
@@ -42,13 +42,22 @@ class Bucket:
 
 def rate_of(text: str) -> int:
     """Bytes in a second: `200MB/s`, `1.5 GB/s`, `64MiB`; at least `LEAST`. Raises ValueError."""
-    match = _RATE.fullmatch(text)
-    if match is None:
-        raise ValueError(f"{text!r} is not a rate; write one such as 20MB/s or 64MiB/s")
-    whole, part, prefix, binary = match.groups(default="")
-    base = 1024 if binary else 1000
-    thousandths = int(whole) * 1000 + int(part.ljust(3, "0") or "0")
-    rate: int = thousandths * base ** _POWERS[prefix.lower()] // 1000
+    try:
+        rate = bytes_of(text.removesuffix("/s"))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a rate; write one such as 20MB/s or 64MiB/s") from error
     if rate < LEAST:
         raise ValueError(f"{text!r} would never end; write 100kB/s or more")
     return rate
+
+
+def bytes_of(text: str) -> int:
+    """How many bytes `200MB`, `1.5 GB` or `64MiB` are. Raises ValueError."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a size; write one such as 200MB or 64MiB")
+    whole, part, prefix, binary = match.groups(default="")
+    base = 1024 if binary else 1000
+    thousandths = int(whole) * 1000 + int(part.ljust(3, "0") or "0")
+    size: int = thousandths * base ** _POWERS[prefix.lower()] // 1000
+    return size

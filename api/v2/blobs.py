@@ -38,6 +38,7 @@ def get(request: Request, name: str, digest: str) -> Response:
         return Response(304, headers)
     if settings.ACCEL_REDIRECT and request.method == "GET":
         path = storage().internal_path(blob.digest)
+        del headers["Accept-Ranges"]  # nginx says it as well
         return Response(200, {**headers, "X-Accel-Redirect": f"{settings.ACCEL_REDIRECT}/{path}"})
     part = select(_range(request, digest), blob.size)
     if part is None:

@@ -20,6 +20,7 @@ def only(messages: object) -> CheckMessage:
     return message
 
 
+@pytest.mark.django_db
 def test_they_are_all_registered_and_a_sound_installation_passes(settings: Settings) -> None:
     settings.PUBLIC_URL = "nonsense"
     settings.SECRET_KEY = "short"

@@ -218,6 +218,7 @@ ROWS = {
     ("team-limits", "PATCH"): _of_owners("teams/{team}/limits", 200, {"immutable_tags": ["v*"]}),
     ("read-only", "GET"): Row("read-only", None, USERS.format(200)),
     ("read-only", "PUT"): Row("read-only", {"enabled": True}, ADMINS.format(200)),
+    ("proxy", "GET"): Row("proxy", None, ADMINS.format(200)),
     ("search", "GET"): Row("search?q=app", None, SIGNED_IN),
     ("activity", "GET"): Row(
         "activity?repository={team}/app",
