@@ -34,8 +34,9 @@ class Watch:
 
     def expire(self) -> None:
         self.is_overdue = True
+        # Not by its own method: a TLS socket's would forget to encrypt the answer.
         with contextlib.suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RD)
+            socket.socket.shutdown(self.connection, socket.SHUT_RD)
 
 
 class _Watcher:

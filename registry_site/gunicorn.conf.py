@@ -3,12 +3,13 @@
 import os
 import sys
 
-from registry_site import env
+from registry_site import env, http_settings, tls
 
 wsgi_app = "registry_site.wsgi"
-bind = env.text("REGISTRY_HTTP_ADDR") or "127.0.0.1:5000"
+bind = env.text("REGISTRY_HTTP_ADDR", "127.0.0.1:5000")
 if bind.startswith(":"):  # as users of Docker's registry image write it
     bind = f"0.0.0.0{bind}"
+env.choice("REGISTRY_HTTP_NET", "tcp", ("tcp",))
 
 worker_class = "registry_site.worker.Worker"
 # Two on any machine: while one hashes or talks to the database, the other answers.
@@ -31,6 +32,17 @@ max_requests = 0
 # Who is behind a proxy is decided in api/v2/links.py, for every server alike.
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
+
+_tls_files = http_settings.tls_files()
+if _tls_files:
+    _certificates = tls.Certificates(_tls_files)
+    certfile, keyfile = str(_tls_files.certificate), str(_tls_files.key)
+
+
+def ssl_context(config: object, default_factory: object) -> object:
+    """What each new connection is wrapped with: the certificate as it is now."""
+    return _certificates.context()
+
 
 limit_request_line = 8190
 limit_request_fields = 100

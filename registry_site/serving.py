@@ -20,7 +20,7 @@ from django.conf import settings
 
 from repositories import job_loop
 
-_CONFIGURATION = Path(__file__).with_name("gunicorn.conf.py")
+CONFIGURATION = Path(__file__).with_name("gunicorn.conf.py")
 _PR_SET_PDEATHSIG = 1
 _START_SECONDS = 30.0
 _PORT_SECONDS = 3.0
@@ -112,7 +112,7 @@ class Supervisor:
         return 0 if was_asked else status or 1
 
     def _start_server(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "gunicorn", "-c", str(_CONFIGURATION)]
+        command = [sys.executable, "-m", "gunicorn", "-c", str(CONFIGURATION)]
         environment = os.environ | {
             "REGISTRY_HTTP_ADDR": str(self._address),
             "BERTH_OPEN_ACCESS": "true" if self._is_open else "false",

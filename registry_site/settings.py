@@ -1,6 +1,7 @@
 """Django settings. What an operator may set is read here, through `env`, and nowhere else.
 
-Names that users of Docker's `registry` image know keep their spelling (`REGISTRY_…`).
+Names that users of Docker's `registry` image know keep their spelling (`REGISTRY_…`). What that has
+and Berth has not is in `distribution`.
 """
 
 from pathlib import Path
@@ -8,29 +9,40 @@ from typing import Any
 
 import dj_database_url
 
-from registry_site import __version__, data_folder, env, sign_on
+from registry_site import (
+    __version__,
+    data_folder,
+    distribution,
+    env,
+    http_settings,
+    log_format,
+    sign_on,
+)
+
+distribution.refuse()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = __version__
 
 # --- where things are -------------------------------------------------------------------------
 
-DATA_FOLDER = data_folder.prepare(Path(env.text("REGISTRY_DATA") or BASE_DIR / "var").resolve())
+DATA_FOLDER = data_folder.prepare(Path(env.text("REGISTRY_DATA", str(BASE_DIR / "var"))).resolve())
 SECRET_KEY = env.text("SECRET_KEY") or data_folder.secret_key(DATA_FOLDER)
 DEBUG = env.flag("DEBUG", default=False)
 
+env.choice("REGISTRY_STORAGE", "filesystem", ("filesystem",))
 BLOB_STORAGE: dict[str, Any] = {
     "BACKEND": "repositories.storage.filesystem.FilesystemStorage",
     "OPTIONS": {
         "root": Path(
-            env.text("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY") or DATA_FOLDER
+            env.text("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", str(DATA_FOLDER))
         ).resolve(),
     },
 }
 
 
 def _database() -> dict[str, Any]:
-    url = env.text("DATABASE_URL") or f"sqlite:///{DATA_FOLDER / 'berth.sqlite3'}"
+    url = env.text("DATABASE_URL", f"sqlite:///{DATA_FOLDER / 'berth.sqlite3'}")
     database: dict[str, Any] = dict(dj_database_url.parse(url, conn_max_age=None))
     if database["ENGINE"] == "django.db.backends.sqlite3":
         database["OPTIONS"] = {
@@ -68,20 +80,28 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ANONYMOUS_ACCESS = env.choice("REGISTRY_ANONYMOUS_ACCESS", "none", ("none", "pull", "push"))
 # Set by `serve --open` for the processes that it starts: everybody may do everything.
 OPEN_ACCESS = env.flag("BERTH_OPEN_ACCESS", default=False)
+# Everything is below this path, such as /registry; empty: at the top.
+HTTP_PREFIX = http_settings.prefix()
 # The address that clients use, such as https://registry.example.com; by default it is taken from
-# each request.
-PUBLIC_URL = env.text("REGISTRY_HTTP_HOST").rstrip("/")
+# each request. API_PREFIX is where the API is below it, as clients see it.
+PUBLIC_URL, API_PREFIX = http_settings.public_address(HTTP_PREFIX)
+# What /v2/ and /token say in each answer besides, such as for browsers of other sites.
+HTTP_HEADERS = http_settings.headers()
+# Whether Berth itself speaks HTTPS (registry_site/tls.py).
+IS_TLS = bool(http_settings.tls_files())
 RELATIVE_URLS = env.flag("REGISTRY_HTTP_RELATIVEURLS", default=False)
 # Peers whose Forwarded and X-Forwarded-* headers are believed: addresses or networks.
 TRUSTED_PROXIES = env.words("REGISTRY_HTTP_TRUSTEDPROXIES", ("127.0.0.1", "::1"))
 # The internal location under which nginx serves the blob folder; empty: Berth sends the bytes.
 ACCEL_REDIRECT = env.text("REGISTRY_HTTP_ACCELREDIRECT").rstrip("/")
 # The token service: who signs, for whom, and for which other registries it may sign as well.
-TOKEN_SERVICE = env.text("REGISTRY_AUTH_TOKEN_SERVICE") or "berth"
-TOKEN_ISSUER = env.text("REGISTRY_AUTH_TOKEN_ISSUER") or "berth"
+TOKEN_SERVICE = env.text("REGISTRY_AUTH_TOKEN_SERVICE", "berth")
+TOKEN_ISSUER = env.text("REGISTRY_AUTH_TOKEN_ISSUER", "berth")
 TOKEN_OTHER_SERVICES = env.words("REGISTRY_AUTH_TOKEN_OTHERSERVICES")
 # An htpasswd file (bcrypt) whose users may do everything, as with Docker's registry.
-HTPASSWD_PATH = env.text("REGISTRY_AUTH_HTPASSWD_PATH")
+HTPASSWD_PATH = http_settings.htpasswd_path()
+# What a browser or curl shows when it asks for a password.
+BASIC_REALM = http_settings.basic_realm()
 # Issuers of CI tokens that teams may trust; administrators may make rules with any other.
 TRUSTED_ISSUERS = env.words(
     "REGISTRY_AUTH_TRUSTEDISSUERS",
@@ -168,6 +188,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     },
 }
 
+# The first administrator's: `serve` reads it, once.
+env.asked["REGISTRY_ADMIN_PASSWORD"] = ""
+
 # --- Django -----------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -243,6 +266,7 @@ APPEND_SLASH = False
 # Says which proxy tells what wrong, which is the most usual reason.
 CSRF_FAILURE_VIEW = "accounts.web.proxy.form_refused"
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+FORCE_SCRIPT_NAME = HTTP_PREFIX or None
 SECURE_REFERRER_POLICY = "same-origin"
 
 # --- the pages --------------------------------------------------------------------------------
@@ -251,7 +275,8 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_NAME = "berth_session"
 CSRF_COOKIE_NAME = "berth_csrf"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = f"{HTTP_PREFIX}/"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_TLS or PUBLIC_URL.startswith("https://")
 # Browsers then come by https only, for a year from their last visit.
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if SESSION_COOKIE_SECURE else 0
 SESSION_COOKIE_HTTPONLY = True
@@ -268,7 +293,7 @@ LANGUAGE_COOKIE_NAME = "berth_language"
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
-STATIC_URL = "/static/"
+STATIC_URL = f"{HTTP_PREFIX}/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Static files are served from where they lie: no collectstatic step to forget on an upgrade.
 WHITENOISE_USE_FINDERS = True
@@ -278,10 +303,11 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W021",  # HSTS by preloading: that is for the owner of the whole domain to ask for
 ]
 
+_LOG_LINE = log_format.formatter()
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {"line": {"()": lambda: _LOG_LINE}},
     "filters": {"one_line": {"()": "registry_site.request_log.OneLine"}},
     "handlers": {
         "console": {

@@ -43,6 +43,15 @@ def oidc() -> dict[str, Any]:
     Raises ImproperlyConfigured.
     """
     issuer = env.text("REGISTRY_OIDC_ISSUER").strip()
+    found = {
+        "name": env.text("REGISTRY_OIDC_NAME") or gettext_lazy("single sign-on"),
+        "issuer": issuer,
+        "client_id": env.text("REGISTRY_OIDC_CLIENT_ID"),
+        "client_secret": env.text("REGISTRY_OIDC_CLIENT_SECRET"),
+        "scopes": env.text("REGISTRY_OIDC_SCOPES", "openid profile email").split(),
+        "username_claim": env.text("REGISTRY_OIDC_USERNAME_CLAIM", "preferred_username"),
+        "groups_claim": env.text("REGISTRY_OIDC_GROUPS_CLAIM", "groups"),
+    }
     if not issuer:
         return {}
     parts = urlsplit(issuer)
@@ -54,18 +63,9 @@ def oidc() -> dict[str, Any]:
             f"REGISTRY_OIDC_ISSUER={issuer!r} is not the https address of an issuer; write one "
             "such as https://login.example.com/realms/main."
         )
-    client_id = env.text("REGISTRY_OIDC_CLIENT_ID")
-    if not client_id:
+    if not found["client_id"]:
         raise ImproperlyConfigured("REGISTRY_OIDC_ISSUER is set, so set REGISTRY_OIDC_CLIENT_ID.")
-    return {
-        "name": env.text("REGISTRY_OIDC_NAME") or gettext_lazy("single sign-on"),
-        "issuer": issuer,
-        "client_id": client_id,
-        "client_secret": env.text("REGISTRY_OIDC_CLIENT_SECRET"),
-        "scopes": (env.text("REGISTRY_OIDC_SCOPES") or "openid profile email").split(),
-        "username_claim": env.text("REGISTRY_OIDC_USERNAME_CLAIM") or "preferred_username",
-        "groups_claim": env.text("REGISTRY_OIDC_GROUPS_CLAIM") or "groups",
-    }
+    return found
 
 
 def allauth_providers(oidc: dict[str, Any]) -> dict[str, Any]:
@@ -88,13 +88,6 @@ def ldap() -> dict[str, Any]:
     Raises ImproperlyConfigured, also when the packages for it are not installed.
     """
     uri = env.text("REGISTRY_LDAP_URI").strip()
-    if not uri:
-        return {}
-    if find_spec("ldap") is None or find_spec("django_auth_ldap") is None:
-        raise ImproperlyConfigured(
-            "REGISTRY_LDAP_URI is set, but python-ldap and django-auth-ldap are not installed: "
-            "run `pip install -r requirements-ldap.txt`; the file says what that needs."
-        )
     found: dict[str, Any] = {
         "uri": uri,
         "start_tls": env.flag("REGISTRY_LDAP_START_TLS", default=False),
@@ -103,13 +96,20 @@ def ldap() -> dict[str, Any]:
         "bind_password": env.text("REGISTRY_LDAP_BIND_PASSWORD"),
         "user_dn": env.text("REGISTRY_LDAP_USER_DN"),
         "user_base": env.text("REGISTRY_LDAP_USER_BASE"),
-        "user_filter": env.text("REGISTRY_LDAP_USER_FILTER") or "(uid=%(user)s)",
+        "user_filter": env.text("REGISTRY_LDAP_USER_FILTER", "(uid=%(user)s)"),
         "group_base": env.text("REGISTRY_LDAP_GROUP_BASE"),
         "group_filter": env.text("REGISTRY_LDAP_GROUP_FILTER"),
         "group_type": env.choice(
             "REGISTRY_LDAP_GROUP_TYPE", "member", ("member", "uniqueMember", "memberUid", "nested")
         ),
     }
+    if not uri:
+        return {}
+    if find_spec("ldap") is None or find_spec("django_auth_ldap") is None:
+        raise ImproperlyConfigured(
+            "REGISTRY_LDAP_URI is set, but python-ldap and django-auth-ldap are not installed: "
+            "run `pip install -r requirements-ldap.txt`; the file says what that needs."
+        )
     if bool(found["user_dn"]) == bool(found["user_base"]):
         raise ImproperlyConfigured(
             "REGISTRY_LDAP_URI is set, so set either REGISTRY_LDAP_USER_BASE, where users are "

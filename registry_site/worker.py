@@ -5,14 +5,17 @@ keep everybody else out. Bodies have their own deadline (see `api/v2/body.py`).
 """
 
 import contextlib
+import functools
 import select
 import socket
 import ssl
 from typing import Any
 
+from gunicorn import http, sock
 from gunicorn.workers.gthread import ThreadWorker
 
 from api import slow_clients
+from registry_site import tls
 from registry_site.connection import Connection
 
 # The worker waits this long for the first byte before it takes the clock in hand itself.
@@ -58,13 +61,34 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     def _handle_one(self, conn: Any) -> Any:
         if not conn.initialized:
             _give_up_stalled(conn.sock)
-            if not self.cfg.is_ssl and not isinstance(conn.sock, Connection):
+            if self.cfg.is_ssl:
+                conn.init = functools.partial(self._begin_tls, conn)
+            elif not isinstance(conn.sock, Connection):
                 conn.sock = Connection(conn.sock)
-        watch = conn.header_watch = slow_clients.begin(conn.sock, _HEADERS_SECONDS)
+        conn.header_watch = slow_clients.begin(conn.sock, _HEADERS_SECONDS)
         try:
             return super().handle(conn)
         finally:
-            slow_clients.settle(watch)
+            slow_clients.settle(conn.header_watch)
+
+    def _begin_tls(self, conn: Any) -> None:
+        """Instead of `TConn.init`: the handshake has a deadline as well, and its failures are not
+        worth a line in the log. Raises StopIteration for those, as gunicorn wants it."""
+        if conn.initialized:
+            return
+        conn.initialized = True
+        try:
+            if not tls.is_handshake(conn.sock):
+                tls.refuse_http(conn.sock)
+                raise StopIteration("plain HTTP where TLS is spoken")
+            conn.sock = sock.ssl_wrap_socket(conn.sock, self.cfg)
+            # The old socket has been taken over: watch the one that is read from.
+            slow_clients.settle(conn.header_watch)
+            conn.header_watch = slow_clients.begin(conn.sock, _HEADERS_SECONDS)
+            conn.sock.do_handshake()
+        except OSError as error:
+            raise StopIteration(f"no TLS: {error}") from error
+        conn.parser = http.get_parser(self.cfg, conn.sock, conn.client)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         slow_clients.settle(conn.header_watch)  # the headers are here
@@ -81,9 +105,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
 
 def _has_more(connection: Any) -> bool:
-    """Whether the client has sent something; TLS may hold it back, so there we do not look."""
+    """Whether the client has sent something; with TLS, whether it came with what was read."""
     if isinstance(connection, ssl.SSLSocket):
-        return False
+        return connection.pending() > 0
     poll = select.poll()
     poll.register(connection, select.POLLIN)
     return bool(poll.poll(_NEXT_REQUEST_MILLISECONDS))

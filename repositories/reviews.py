@@ -150,10 +150,11 @@ def exists(kind: Kind, target: int) -> bool:
     return bool(database.fetch(statement, [target]))
 
 
-def nominate_forgotten() -> int:
+def nominate_forgotten(*, manifests_since: datetime | None = None) -> int:
     """Nominate what nothing needs and nobody has nominated: how many rows.
 
-    Such as what was changed past Berth, or before it had a collector.
+    Such as what was changed past Berth, or before it had a collector. The grace of manifests has
+    run since then, or begins now.
     """
     count = 0
     for kind, statement in _FORGOTTEN.items():
@@ -161,6 +162,7 @@ def nominate_forgotten() -> int:
             continue
         while rows := database.fetch(statement + _NOT_NOMINATED, [kind.value, _PIECE]):
             with transaction.atomic():
-                nominate(kind, [id for (id,) in rows])
+                since = manifests_since if kind is Kind.MANIFEST else None
+                nominate(kind, [id for (id,) in rows], since=since)
             count += len(rows)
     return count

@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -33,7 +34,7 @@ SignedInView = Callable[Concatenate[SignedInRequest, P], HttpResponseBase]
 def to_sign_in(request: HttpRequest) -> HttpResponse:
     """To the sign-in page, and back from there to the page that the visitor sees."""
     # Nobody can come back to an address that only takes forms.
-    back = request.get_full_path() if request.method in ("GET", "HEAD") else "/"
+    back = request.get_full_path() if request.method in ("GET", "HEAD") else reverse("home")
     if not is_part(request):
         return redirect_to_login(back, settings.LOGIN_URL)
     # htmx follows a redirect by itself, and would put the sign-in page into a part of this one.

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -27,7 +28,7 @@ _YEAR_SECONDS = 365 * 24 * 3600
 def local(target: str) -> str:
     """`target`, when it is an address of this site; else the first page (robustness S27)."""
     is_path = target.startswith("/") and url_has_allowed_host_and_scheme(target, allowed_hosts=None)
-    return target if is_path and target.isprintable() else "/"
+    return target if is_path and target.isprintable() else reverse("home")
 
 
 @sensitive_post_parameters("password")

@@ -18,8 +18,6 @@ from repositories.oci.scopes import parse_requested
 
 MAX_FORM_BYTES = 64 * 1024
 NO_STORE = {"Cache-Control": "no-store"}
-# Said together with the realm, so that a browser or curl asks for a password.
-CHALLENGE = 'Basic realm="Berth", charset="UTF-8"'
 
 Form = Mapping[str, Sequence[str]]
 
@@ -33,7 +31,9 @@ def answer(request: Request) -> Response:
         if request.method == "POST":
             return _post(request)
     except Unauthorized as error:
-        error.headers.setdefault("WWW-Authenticate", CHALLENGE)
+        # So that a browser or curl asks for a password.
+        challenge = f'Basic realm="{settings.BASIC_REALM}", charset="UTF-8"'
+        error.headers.setdefault("WWW-Authenticate", challenge)
         raise
     raise Unsupported("tokens are asked for by GET or POST", headers={"Allow": "GET, POST"})
 

@@ -93,7 +93,7 @@ def _write_down(principal: Principal, request: Any) -> None:
         audit.denied(
             f"api.{match.url_name}.{request.method.lower()}",
             actor=principal.name,
-            target=request.path.removeprefix("/api/v1/"),
+            target=request.path_info.removeprefix("/api/v1/"),
             address=principal.address,
             credential=principal.credential,
         )

@@ -111,4 +111,4 @@ def address_of_next(request: Request, cursor: Any) -> str | None:
     if cursor is None:
         return None
     query = request.query_params.dict() | {"cursor": str(cursor)}
-    return absolute(PlainRequest(request.META), f"{request.path}?{urlencode(query)}")
+    return absolute(PlainRequest(request.META), f"{request.path_info}?{urlencode(query)}")

@@ -8,6 +8,7 @@ import errno
 import logging
 from collections.abc import Callable
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from accounts import audit
@@ -50,6 +51,13 @@ def answer(request: Request) -> Response:
 
 def guarded(request: Request, dispatch: Dispatch) -> Response:
     """What `dispatch` answers, or what its exceptions mean; never raises."""
+    response = _safely(request, dispatch)
+    for name, value in settings.HTTP_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _safely(request: Request, dispatch: Dispatch) -> Response:
     try:
         response = _attempt(request, dispatch)
     except OCIError as error:

@@ -16,7 +16,8 @@ from api.v2.request import Request
 def absolute(request: Request, path: str, *, is_realm: bool = False) -> str:
     """`path` on this registry as the client should call it. A token realm is never relative."""
     if settings.PUBLIC_URL:
-        return f"{settings.PUBLIC_URL}{path}"
+        return f"{settings.PUBLIC_URL}{settings.API_PREFIX}{path}"
+    path = f"{settings.API_PREFIX}{path}"
     if settings.RELATIVE_URLS and not is_realm:
         return path
     scheme, host = request.origin
@@ -27,4 +28,5 @@ def absolute(request: Request, path: str, *, is_realm: bool = False) -> str:
 
 def next_page(path: str, query: Mapping[str, str]) -> str:
     """The value of a `Link` header to the next page (RFC 8288)."""
+    path = f"{settings.API_PREFIX}{path}"
     return f'<{path}?{urlencode(query)}>; rel="next"'

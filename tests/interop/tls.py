@@ -1,11 +1,14 @@
-"""nginx with a certificate of a certificate authority of its own, before a server that has none."""
+"""Servers with a certificate of an authority of their own: nginx before a server that has none, and
+Berth itself."""
 
 from __future__ import annotations
 
 import datetime as dt
 import ipaddress
 import os
+import ssl
 import subprocess
+from http.client import HTTPSConnection
 from pathlib import Path
 
 from cryptography import x509
@@ -15,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests.interop.tools import find_program
-from tests.live import free_port, wait_for
+from tests.live import LiveServer, free_port, wait_for
 
 # What README and deploy say of a proxy: who asks and how is told, and bodies pass as they come.
 CONFIGURATION = """\
@@ -63,7 +66,7 @@ class Proxy:
         self.ca.mkdir()
         self.bundle = self.ca / "ca.crt"
         self.access_log = folder / "access.log"
-        _make_certificates(folder, self.bundle)
+        make_certificates(folder, self.bundle)
         user = "user root;" if os.geteuid() == 0 else ""
         text = CONFIGURATION.format(folder=folder, port=self.port, upstream=upstream, user=user)
         (folder / "nginx.conf").write_text(text)
@@ -99,7 +102,7 @@ class Proxy:
         return done.returncode == 0
 
 
-def _make_certificates(folder: Path, bundle: Path) -> None:
+def make_certificates(folder: Path, bundle: Path) -> None:
     """An authority, and a certificate of its for 127.0.0.1."""
     authority, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     root = _certificate("An authority of the tests", authority, "An authority of the tests")
@@ -128,3 +131,35 @@ def _certificate(
         .not_valid_before(now - dt.timedelta(hours=1))
         .not_valid_after(now + dt.timedelta(days=2))
     )
+
+
+class TLSServer(LiveServer):
+    """`serve` with a certificate."""
+
+    def __init__(self, data: Path, folder: Path, database_url: str | None) -> None:
+        super().__init__(
+            data,
+            database_url=database_url,
+            env={
+                "REGISTRY_HTTP_TLS_CERTIFICATE": str(folder / "server.pem"),
+                "REGISTRY_HTTP_TLS_KEY": str(folder / "server.key"),
+            },
+        )
+        self.url = f"https://{self.host}"
+        self.context = ssl.create_default_context(cafile=str(folder / "ca.crt"))
+
+    def connect(self, context: ssl.SSLContext | None = None) -> HTTPSConnection:
+        return HTTPSConnection(
+            "127.0.0.1", self.port, timeout=30.0, context=context or self.context
+        )
+
+    def _started(self) -> bool:
+        connection = self.connect()
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except OSError:
+            assert self.process.poll() is None, self.log_tail()
+            return False
+        finally:
+            connection.close()

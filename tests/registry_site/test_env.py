@@ -15,6 +15,7 @@ FALSE = ["false", "False", "0", "no", "off"]
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(env, "asked", dict(env.asked))
     monkeypatch.delenv(NAME, raising=False)
     monkeypatch.delenv(f"{NAME}_FILE", raising=False)
 
@@ -34,11 +35,11 @@ class TestText:
         monkeypatch.setenv(NAME, " value ")
         assert env.text(NAME, "default") == " value "
         monkeypatch.setenv(NAME, "")
-        assert env.text(NAME, "default") == ""
+        assert env.text(NAME, "default") == "default"
 
     @pytest.mark.parametrize(
         ("content", "value"),
-        [("secret", "secret"), ("secret\n", "secret"), ("a\r\n", "a"), ("", "")],
+        [("secret", "secret"), ("secret\n", "secret"), ("a\r\n", "a"), ("", "default")],
     )
     def test_it_can_stand_in_a_file(
         self, content: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from manage import take_data_folder
+from registry_site.command_line import take_data_folder
 from tests.live import ROOT
 
 

@@ -129,6 +129,18 @@ class TestGreeting:
         assert "password" not in capsys.readouterr().out
         assert User.objects.count() == 1
 
+    def test_a_locked_start_says_which_setting_gives_what_dockers_registry_gives(
+        self,
+        started: list[Supervisor],
+        settings: Settings,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        run("--bind", "127.0.0.1:5005")
+        assert "REGISTRY_ANONYMOUS_ACCESS=push" in capsys.readouterr().out
+        settings.ANONYMOUS_ACCESS = "push"
+        run("--bind", "127.0.0.1:5005")
+        assert "REGISTRY_ANONYMOUS_ACCESS" not in capsys.readouterr().out
+
     def test_two_installations_have_two_passwords(
         self, started: list[Supervisor], capsys: pytest.CaptureFixture[str]
     ) -> None:
@@ -148,6 +160,19 @@ class TestGreeting:
 
         assert "password" not in capsys.readouterr().out
         assert User.objects.count() == 1
+
+    def test_with_a_certificate_the_address_is_https(
+        self,
+        started: list[Supervisor],
+        settings: Settings,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        settings.IS_TLS = True
+        run(OPEN, "--bind", "127.0.0.1:5005")
+        printed = capsys.readouterr().out
+
+        assert "https://127.0.0.1:5005" in printed
+        assert "docker push 127.0.0.1:5005/hello-world" in printed
 
     def test_the_public_url_is_what_to_type(
         self,

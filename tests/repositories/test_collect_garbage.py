@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 from pytest_django import Settings
 
 from repositories import garbage, jobs, manifests, tags, trash
@@ -154,3 +155,67 @@ def test_a_long_grace_is_kept(writer: Principal) -> None:
     pass_time(2)
     assert garbage.collect(grace=timedelta(days=3)).links == 0
     assert Review.objects.count() == 1
+
+
+class TestDeleteUntagged:
+    """`--delete-untagged`, which is `-m` of Docker's registry: without breaking an image."""
+
+    @pytest.fixture
+    def pushed(self, writer: Principal) -> dict[str, str]:
+        """Digests of manifests by what they are; all of them were pushed two days ago."""
+        child = push_image(writer, b"a child's")
+        index = push_document(writer, documents.index(described(child)), tags=["multi"])
+        signature = push_image(writer, b"a signature", subject=described(index))
+        untagged = push_image(writer, b"of no tag")
+        found = {"child": child, "index": index, "signature": signature, "untagged": untagged}
+        pass_time(2)
+        return {what: str(each.digest) for what, each in found.items()}
+
+    def left(self, pushed: dict[str, str]) -> set[str]:
+        here = set(Manifest.objects.values_list("digest", flat=True))
+        return {what for what, digest in pushed.items() if digest in here}
+
+    def test_what_a_tag_leads_to_stays_by_an_index_and_a_subject_too(
+        self, pushed: dict[str, str]
+    ) -> None:
+        said = run("--delete-untagged", "--dry-run")
+        assert self.left(pushed) == set(pushed)
+        assert figures(said)[0] == 1
+        assert figures(run("--delete-untagged"))[0] == 1
+        assert self.left(pushed) == set(pushed) - {"untagged"}
+
+    def test_without_it_nothing_goes(self, pushed: dict[str, str]) -> None:
+        run("--grace", "0s")
+        assert self.left(pushed) == set(pushed)
+
+    def test_what_was_pushed_or_pulled_within_the_grace_stays(
+        self, pushed: dict[str, str], writer: Principal
+    ) -> None:
+        Manifest.objects.filter(digest=pushed["untagged"]).update(pulled_at=timezone.now())
+        new = push_image(writer, b"pushed just now")
+        run("--delete-untagged")
+        assert self.left(pushed | {"new": str(new.digest)}) == {*pushed, "new"}
+        run("--delete-untagged", "--grace", "0s")
+        assert self.left(pushed | {"new": str(new.digest)}) == {"child", "index", "signature"}
+
+    def test_the_setting_is_as_it_was_afterwards(
+        self, pushed: dict[str, str], settings: Settings
+    ) -> None:
+        settings.GARBAGE_UNTAGGED = 30
+        run("--delete-untagged")
+        assert settings.GARBAGE_UNTAGGED == 30
+
+    def test_it_is_refused_where_deletes_are_switched_off(
+        self, pushed: dict[str, str], settings: Settings
+    ) -> None:
+        settings.DELETE_ENABLED = False
+        with pytest.raises(CommandError, match="REGISTRY_STORAGE_DELETE_ENABLED"):
+            run("--delete-untagged")
+        assert self.left(pushed) == set(pushed)
+
+
+def test_quiet_says_nothing(writer: Principal) -> None:
+    push_blob(writer, b"of no image")
+    pass_time(2)
+    assert run("--quiet") == ""
+    assert "1 blobs" not in run("--dry-run")

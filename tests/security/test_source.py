@@ -17,6 +17,8 @@ PACKAGES = ("accounts", "api", "registry_site", "repositories")
 
 # Each would run what it reads.
 DANGEROUS_MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "jsonpickle", "yaml"}
+# Where that reads without running anything, and a test of its own says so.
+SAFE = {(Path("registry_site/config_file.py"), "yaml")}
 DANGEROUS_CALLS = {"eval", "exec", "compile", "__import__"}
 # What holds a secret is called so; comparing such with == stops at the first byte that differs.
 SECRET_NAMES = re.compile(
@@ -51,7 +53,9 @@ def test_nothing_is_unpickled_or_evaluated() -> None:
                 found += [(path, node.lineno, name) for name in names]
                 continue
             found += [
-                (path, getattr(node, "lineno", 0), n) for n in names if n in DANGEROUS_MODULES
+                (path, getattr(node, "lineno", 0), n)
+                for n in names
+                if n in DANGEROUS_MODULES and (path, n) not in SAFE
             ]
     assert found == []
 

@@ -1,22 +1,26 @@
 """`manage.py serve`: the whole registry as one command."""
 
 import argparse
+import logging
 import os
+import runpy
 import secrets
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.core.management import BaseCommand, CommandError, call_command
 from rich.console import Console
 
 from accounts import people
 from accounts.management.local import OPERATOR
 from accounts.models import User
-from registry_site import env
-from registry_site.serving import Address, Supervisor, wait_for_port
+from registry_site import distribution, env
+from registry_site.serving import CONFIGURATION, Address, Supervisor, wait_for_port
 
 ADMINISTRATOR = "admin"
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -26,7 +30,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             "--bind",
-            default=os.environ.get("REGISTRY_HTTP_ADDR") or "127.0.0.1:5000",
+            default=env.text("REGISTRY_HTTP_ADDR", "127.0.0.1:5000"),
             metavar="ADDR:PORT",
             help="where to listen (default: REGISTRY_HTTP_ADDR, else 127.0.0.1:5000)",
         )
@@ -36,7 +40,9 @@ class Command(BaseCommand):
             help="let everybody on this machine pull, push and delete without signing in",
         )
         parser.epilog = (
-            "Every command takes --data DIR (or REGISTRY_DATA): where everything is kept."
+            "Every command takes --data DIR (or REGISTRY_DATA): where everything is kept; and "
+            "--config FILE (serve: FILE alone, too): a configuration file as Docker's registry has "
+            "it."
         )
 
     def handle(self, *args: Any, bind: str, open: bool, **options: Any) -> None:
@@ -49,6 +55,12 @@ class Command(BaseCommand):
                 f"--open would let everybody who reaches {address} do everything. Bind to "
                 "127.0.0.1, or say that you mean it with REGISTRY_ANONYMOUS_ACCESS=push."
             )
+        try:
+            runpy.run_path(str(CONFIGURATION))  # what the server would stop at stops us here
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
+        for note in distribution.notes():
+            logger.warning("%s (%s) has no effect: %s", *note)
         try:
             wait_for_port(address)
         except OSError as error:
@@ -65,7 +77,8 @@ class Command(BaseCommand):
 
 def _greet(console: Console, address: Address, *, is_open: bool) -> None:
     """Say where the registry is and what to type next."""
-    here = settings.PUBLIC_URL or f"http://{address.reachable}"
+    scheme = "https" if settings.IS_TLS else "http"
+    here = settings.PUBLIC_URL or f"{scheme}://{address.reachable}"
     host = here.split("://", 1)[1]
     console.print(
         f"\n[bold]Berth[/bold] is at [bold]{here}[/bold]; its data is in {settings.DATA_FOLDER}"
@@ -74,6 +87,11 @@ def _greet(console: Console, address: Address, *, is_open: bool) -> None:
         console.print("Open mode: whoever reaches it may pull, push and delete. Try:\n")
     else:
         _introduce_administrator(console)
+        if settings.ANONYMOUS_ACCESS == "none":
+            console.print(
+                "Everybody has to sign in. Docker's registry lets everybody push and pull; "
+                "REGISTRY_ANONYMOUS_ACCESS=push does that here.\n"
+            )
         console.print(f"Sign in, then push an image:\n\n  docker login {host}")
     console.print(f"  docker tag hello-world {host}/hello-world")
     console.print(f"  docker push {host}/hello-world")

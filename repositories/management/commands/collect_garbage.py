@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import BaseCommand, CommandError
+from django.utils import timezone
 from rich.console import Console
 from rich.progress import Progress
 
@@ -31,19 +32,39 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
         parser.add_argument(
+            "--delete-untagged",
+            action="store_true",
+            help="also manifests that no tag leads to, by an index or a subject either, and that "
+            "nobody has pushed or pulled for as long as the grace is",
+        )
+        parser.add_argument("--quiet", action="store_true", help="say nothing")
+        parser.add_argument(
             "--grace",
             metavar="24h",
             help="another than REGISTRY_GARBAGE_GRACE; with 0s, whoever is pushing an image may "
             "have to push its layers again",
         )
 
-    def handle(self, *args: Any, dry_run: bool, grace: str | None, **options: Any) -> None:
+    def handle(
+        self,
+        *args: Any,
+        dry_run: bool,
+        delete_untagged: bool,
+        quiet: bool,
+        grace: str | None,
+        **options: Any,
+    ) -> None:
         if read_only.is_on() and not dry_run:
             raise CommandError("The registry is read-only: end that first, or use --dry-run.")
         try:
-            tally = _run(_duration(grace), dry_run=dry_run)
+            with _untagged(_duration(grace) if delete_untagged else None):
+                tally = _run(_duration(grace), dry_run=dry_run, insist=delete_untagged)
         except OSError as error:
             raise CommandError(f"The storage cannot be used: {error}.") from error
+        if not quiet:
+            self._tell(tally, dry_run=dry_run)
+
+    def _tell(self, tally: Tally, *, dry_run: bool) -> None:
         would = "would be " if dry_run else ""
         self.stdout.write(
             f"{tally.manifests} manifests, {tally.links} links, {tally.blobs} blobs and "
@@ -71,8 +92,26 @@ def _duration(text: str | None) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-def _run(grace: timedelta, *, dry_run: bool) -> Tally:
-    reviews.nominate_forgotten()  # which decides nothing
+@contextmanager
+def _untagged(age: timedelta | None) -> Iterator[None]:
+    """Within, manifests without a tag go that are as old; None: as the settings say."""
+    before = settings.GARBAGE_UNTAGGED
+    if age is not None:
+        if not settings.DELETE_ENABLED:
+            raise CommandError(
+                "Deletes are switched off (REGISTRY_STORAGE_DELETE_ENABLED): leave "
+                "--delete-untagged out, or switch them on."
+            )
+        settings.GARBAGE_UNTAGGED = max(age, timedelta(microseconds=1)) / timedelta(days=1)
+    try:
+        yield
+    finally:
+        settings.GARBAGE_UNTAGGED = before
+
+
+def _run(grace: timedelta, *, dry_run: bool, insist: bool) -> Tally:
+    # Which decides nothing. Who insists does not wait for a grace that nobody has begun.
+    reviews.nominate_forgotten(manifests_since=timezone.now() - grace if insist else None)
     if dry_run:
         with _bar(trash.SHARDS) as advance:
             return forecast.forecast(grace=grace, progress=advance)
