@@ -16,12 +16,11 @@ help: ## this list
 run: $(VENV)/.installed ## start a registry on 127.0.0.1:5000 (PORT=…), data in ./var
 	@exec $(BIN)/python manage.py serve --bind 127.0.0.1:$(PORT) --open
 
-# What a browser shows and proxies do is the same on both: PostgreSQL's run leaves that out.
+# What is the same on both, PostgreSQL's run leaves out (tests/database.py).
 test: $(VENV)/.installed-dev ## the whole test suite, on SQLite and meanwhile on PostgreSQL
 	@mkdir -p var
 	@echo "PostgreSQL's run is in var/test-postgresql.log until both have ended."
-	@BERTH_TEST_DATABASE=postgresql $(BIN)/pytest --ignore tests/browser --ignore tests/proxy \
-		--ignore tests/registry_site/test_doctor.py > var/test-postgresql.log 2>&1 & postgresql=$$!; \
+	@BERTH_TEST_DATABASE=postgresql $(BIN)/pytest > var/test-postgresql.log 2>&1 & postgresql=$$!; \
 	$(BIN)/pytest; sqlite=$$?; \
 	wait $$postgresql; postgresql=$$?; \
 	cat var/test-postgresql.log; \
