@@ -29,14 +29,14 @@ TRACE = "Traceback (most recent call last)"
 
 
 @contextmanager
-def empty_database() -> Iterator[str | None]:
+def empty_database(*, tables: bool = True) -> Iterator[str | None]:
     """The URL of a database for one live server; None for SQLite in its data folder."""
     if DATABASE != "postgresql":
         yield None
         return
     server = Server(os.environ["DATABASE_URL"])  # the one that this test run started
     try:
-        yield server.create_database(tables=True)
+        yield server.create_database(tables=tables)
     finally:
         server.drop_databases()
 

@@ -25,7 +25,7 @@ print(json.dumps(list(rows.values_list("repository__name", "digest"))))
 @contextmanager
 def empty_place(folder: Path, *, env: Mapping[str, str] | None = None) -> Iterator[LiveServer]:
     """A server that was never started, on an empty data folder and an empty database."""
-    with empty_database() as url:
+    with empty_database(tables=False) as url:
         yield LiveServer(folder, database_url=url, env=env)
 
 

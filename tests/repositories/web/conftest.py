@@ -6,10 +6,10 @@ import pytest
 from django.test import Client
 
 from repositories.access import Principal
-from tests.accounts.web.conftest import world
+from tests.accounts.web.conftest import shared_world, world
 from tests.people import user_of
 
-__all__ = ["world"]
+__all__ = ["shared_world", "world"]
 
 Browser = Callable[[Principal], Client]
 
