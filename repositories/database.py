@@ -5,6 +5,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
@@ -15,6 +16,7 @@ from django.db import (
     close_old_connections,
     connection,
     connections,
+    transaction,
 )
 from django.utils import timezone
 
@@ -118,6 +120,22 @@ def release() -> None:
     """
     if connection.vendor == "postgresql" and not connection.in_atomic_block:
         connection.close()
+
+
+@contextmanager
+def snapshot() -> Iterator[None]:
+    """Read the rows of one moment, while others write; in no transaction."""
+    if connection.vendor == "postgresql":
+        with transaction.atomic():
+            execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", [])
+            execute("SET LOCAL idle_in_transaction_session_timeout = 0", [])
+            yield
+        return
+    execute("BEGIN DEFERRED", [])  # Django's own would keep writers out
+    try:
+        yield
+    finally:
+        execute("ROLLBACK", [])
 
 
 def lock_digest(digest: Digest) -> None:

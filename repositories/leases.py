@@ -56,7 +56,7 @@ class Lease:
         """Let it stand for another while. Raises LeaseLost, Error."""
         if _standing().filter(token=self.token).update(renewed_at=Now()) != 1:
             raise LeaseLost(
-                "The backup was held up for more than ten minutes, so that what it needs may be "
+                "The command was held up for more than ten minutes, so that what it needs may be "
                 "gone. Run it again: what it has copied counts."
             )
 

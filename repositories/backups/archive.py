@@ -22,7 +22,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from heapq import merge
@@ -42,7 +42,56 @@ _REMEDY = "use another snapshot, and remove the folder of this one."
 
 
 class BackupError(Exception):
-    """What stands in the way of a backup or a restore, and what to do about it."""
+    """What stands in the way of a backup, a restore or an export, and what to do about it."""
+
+
+class OwnFolder(NamedTuple):
+    """A folder that commands of one kind have to themselves.
+
+    The file `mark` says that it is theirs, and is locked by whoever is at work there; `what` is
+    what the folder is, such as a backup.
+    """
+
+    root: Path
+    mark: str
+    what: str
+
+    def prepare(self, explanation: str) -> None:
+        """Make the folder, if it is not there; its mark says `explanation`.
+
+        Raises BackupError, OSError.
+        """
+        if (self.root / self.mark).exists():
+            return
+        files.make_folder(self.root)
+        # The draft of the mark is what a run leaves that was killed just then.
+        if set(os.listdir(self.root)) - {"lost+found", files.draft_of(self.root / self.mark).name}:
+            raise BackupError(
+                f"{self.root} is not empty, and no {self.what}: name a folder of its own."
+            )
+        files.write(self.root / self.mark, explanation.encode(), 0o600)
+
+    @contextmanager
+    def locked(self, *, to_write: bool) -> Iterator[None]:
+        """Keep others out who write; a writer, everybody. Raises BackupError, OSError."""
+        # NFS locks alone only what is open for writing; a reader's folder may be read-only.
+        mode, kind = (os.O_RDWR, fcntl.LOCK_EX) if to_write else (os.O_RDONLY, fcntl.LOCK_SH)
+        try:
+            descriptor = os.open(self.root / self.mark, mode | os.O_CLOEXEC)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            message = f"{self.root} is no {self.what}: name the folder of one."
+            raise BackupError(message) from error
+        try:
+            self._lock(descriptor, kind)
+            yield
+        finally:
+            os.close(descriptor)  # which unlocks it
+
+    def _lock(self, descriptor: int, kind: int) -> None:
+        try:
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BackupError(f"Another command is at work in {self.root}: wait for it.") from error
 
 
 class NamedBlob(NamedTuple):
@@ -151,6 +200,7 @@ class Archive:
         self.partial = root / "partial"
         self._blobs = root / "blobs"
         self._snapshots = root / "snapshots"
+        self._own = OwnFolder(root, _MARK, "backup")
 
     def blob_path(self, digest: Digest) -> Path:
         """Where the blob is or would be."""
@@ -158,36 +208,13 @@ class Archive:
 
     def prepare(self) -> None:
         """Make the folder, if it is not there. Raises BackupError, OSError."""
-        if not (self.root / _MARK).exists():
-            files.make_folder(self.root)
-            if set(os.listdir(self.root)) - {"lost+found"}:
-                raise BackupError(
-                    f"{self.root} is not empty, and no backup: name a folder of its own."
-                )
-            files.write(self.root / _MARK, b"A backup of Berth: docs/backup.md\n", 0o600)
+        self._own.prepare("A backup of Berth: docs/backup.md\n")
         for folder in (self._blobs, self._snapshots):
             files.make_folder(folder)
 
-    @contextmanager
-    def locked(self, *, to_write: bool) -> Iterator[None]:
+    def locked(self, *, to_write: bool) -> AbstractContextManager[None]:
         """Keep others out who write; a writer, everybody. Raises BackupError, OSError."""
-        # NFS locks alone only what is open for writing; a reader's folder may be read-only.
-        mode, kind = (os.O_RDWR, fcntl.LOCK_EX) if to_write else (os.O_RDONLY, fcntl.LOCK_SH)
-        try:
-            descriptor = os.open(self.root / _MARK, mode | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise BackupError(f"{self.root} is no backup: name the folder of one.") from error
-        try:
-            self._lock(descriptor, kind)
-            yield
-        finally:
-            os.close(descriptor)  # which unlocks it
-
-    def _lock(self, descriptor: int, kind: int) -> None:
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BackupError(f"Another command is at work in {self.root}: wait for it.") from error
+        return self._own.locked(to_write=to_write)
 
     def sync(self) -> None:
         """Make the folders of blobs durable; of those that hold blobs, who adds some does it."""

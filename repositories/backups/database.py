@@ -7,11 +7,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from django.db import connection, transaction
+from django.db import connection
 
 from repositories.backups import files, programs
 from repositories.backups.archive import BackupError, Manifest
-from repositories.database import execute, fetch, release
+from repositories.database import execute, fetch, release, snapshot
 from repositories.models import Blob
 from repositories.storage.filesystem import sync_folder
 
@@ -56,14 +56,12 @@ def _save_sqlite(target: Path, listing: Listing) -> Saved:
 def _save_postgresql(target: Path, listing: Listing) -> Saved:
     major = programs.server_major()
     program = programs.find("pg_dump", least=major)
-    with transaction.atomic():
-        execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", [])
-        execute("SET LOCAL idle_in_transaction_session_timeout = 0", [])
-        [(snapshot,)] = fetch("SELECT pg_export_snapshot()", [])
+    with snapshot():
+        [(name,)] = fetch("SELECT pg_export_snapshot()", [])
         rows = Blob.objects.order_by("digest").values_list("digest", "size")
         listing(rows.iterator(chunk_size=_PIECE))
         # The transaction is open until it has ended: the snapshot lives as long.
-        program.run("--format=custom", f"--snapshot={snapshot}", f"--file={target}")
+        program.run("--format=custom", f"--snapshot={name}", f"--file={target}")
     release()
     return Saved("postgresql", major, program.major)
 

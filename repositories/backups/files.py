@@ -50,7 +50,7 @@ def hash_of(source: BinaryIO, algorithm: str, advance: Advance) -> str:
 
 def write(path: Path, content: bytes, mode: int) -> None:
     """Make a file whole or not at all, in place of the one that is there; durable on return."""
-    draft = path.with_name(f".{path.name}.new")
+    draft = draft_of(path)
     draft.unlink(missing_ok=True)
     with open(draft, "xb", buffering=0, opener=for_owner) as file:
         os.fchmod(file.fileno(), mode & NOT_FOR_OTHERS)
@@ -60,6 +60,11 @@ def write(path: Path, content: bytes, mode: int) -> None:
     sync_folder(path.parent)
 
 
+def draft_of(path: Path) -> Path:
+    """What a file is called until it is whole."""
+    return path.with_name(f".{path.name}.new")
+
+
 def for_owner(path: str, flags: int) -> int:
     """For `open`: nobody else may read the new file, from its first byte on."""
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
@@ -67,7 +72,7 @@ def for_owner(path: str, flags: int) -> int:
 
 def install(source: Path, target: Path, mode: int) -> None:
     """Copy a file, whole or not at all, in place of the one that is there; durable on return."""
-    draft = target.with_name(f".{target.name}.new")
+    draft = draft_of(target)
     draft.unlink(missing_ok=True)
     with source.open("rb") as file, open(draft, "xb", opener=for_owner) as copied:
         shutil.copyfileobj(file, copied, CHUNK)

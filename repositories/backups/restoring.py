@@ -16,7 +16,8 @@ from repositories import hits
 from repositories.backups import database, files
 from repositories.backups.archive import Archive, BackupError, Manifest, NamedBlob, Snapshot
 from repositories.backups.files import Advance, Progress
-from repositories.backups.saving import Amount, Lost, key_check, size_of
+from repositories.backups.saving import key_check
+from repositories.backups.taking import Amount, Lost, size_of
 from repositories.backups.verifying import verify
 from repositories.checks import restore_mark
 from repositories.database import execute

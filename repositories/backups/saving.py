@@ -16,12 +16,11 @@ from django.conf import settings
 from django.db import connection
 from django.utils.crypto import salted_hmac
 
-from repositories import hits, leases
+from repositories import leases
 from repositories.backups import database, files
 from repositories.backups.archive import (
     LIST,
     Archive,
-    BackupError,
     Manifest,
     NamedBlob,
     Removed,
@@ -29,45 +28,18 @@ from repositories.backups.archive import (
     Snapshot,
 )
 from repositories.backups.files import Advance, Progress
+from repositories.backups.taking import Amount, Taken, check_place, take
 from repositories.leases import Lease
-from repositories.oci.digests import Digest
-from repositories.storage import storage
-from repositories.storage.base import BlobMissing
 from repositories.storage.filesystem import sync_folder
 
 
 @dataclass(slots=True)
-class Amount:
-    """So many blobs, of so many bytes."""
-
-    blobs: int = 0
-    bytes: int = 0
-
-    def add(self, size: int) -> None:
-        self.blobs += 1
-        self.bytes += size
-
-
-@dataclass(slots=True)
-class Lost:
-    """A blob that could not be saved or restored: why, and the images that are made of it."""
-
-    digest: Digest
-    why: str
-    images: list[str]
-
-
-@dataclass(slots=True)
-class Report:
+class Report(Taken):
     """What a backup did. `reused` blobs were in the backup before."""
 
     snapshot: str = ""
     database_bytes: int = 0
     files: list[str] = field(default_factory=list)
-    copied: Amount = field(default_factory=Amount)
-    linked: Amount = field(default_factory=Amount)
-    reused: Amount = field(default_factory=Amount)
-    lost: list[Lost] = field(default_factory=list)
     removed: Removed | None = None
 
 
@@ -77,7 +49,7 @@ def back_up(*, destination: Path, keep: int | None, progress: Progress) -> Repor
     Raises BackupError, LeaseLost, OSError, Error.
     """
     archive, report = Archive(destination), Report()
-    _check_place(destination)
+    check_place(destination)
     archive.prepare()
     with archive.locked(to_write=True):
         archive.clear()
@@ -87,16 +59,6 @@ def back_up(*, destination: Path, keep: int | None, progress: Progress) -> Repor
             progress.begin("Removing old snapshots", None)
             report.removed = archive.prune(keep)
     return report
-
-
-def _check_place(destination: Path) -> None:
-    """Raises BackupError for a folder that belongs to the registry."""
-    root = Path(settings.BLOB_STORAGE.get("OPTIONS", {}).get("root", settings.DATA_FOLDER))
-    own = [Path(settings.DATA_FOLDER).resolve(), root.resolve()]
-    below = [folder / name for folder in own for name in ("docker", "berth")]
-    place = destination.resolve()
-    if place in own or any(place.is_relative_to(folder) for folder in below):
-        raise BackupError(f"{destination} belongs to the registry: name a folder elsewhere.")
 
 
 def _save(archive: Archive, lease: Lease, report: Report, progress: Progress) -> None:
@@ -193,49 +155,7 @@ def _save_blobs(
                 sync_folder(folder)
             folder = target.parent
             files.make_folder(folder)
-        try:
-            _save_blob(archive, blob, target, report, advance)
-        except (BlobMissing, _Damaged) as error:
-            why = str(error) if isinstance(error, _Damaged) else "its file is nowhere"
-            report.lost.append(Lost(blob.digest, why, hits.described(str(blob.digest))))
+        take(blob, target, archive.partial / "blob", report, advance)
     if folder is not None:
         sync_folder(folder)
     archive.sync()
-
-
-class _Damaged(Exception):
-    """The file of a blob is not what its digest says."""
-
-
-def _save_blob(
-    archive: Archive, blob: NamedBlob, target: Path, report: Report, advance: Advance
-) -> None:
-    """Raises BlobMissing, _Damaged, OSError."""
-    if size_of(target) == blob.size:
-        report.reused.add(blob.size)
-        advance(blob.size)
-        return
-    draft = archive.partial / "blob"
-    draft.unlink(missing_ok=True)
-    if storage().link_out(blob.digest, draft):
-        if (size := size_of(draft)) != blob.size:
-            raise _Damaged(f"its file has {size} bytes instead of {blob.size}")
-        advance(blob.size)
-        amount = report.linked
-    else:
-        with storage().open_kept(blob.digest) as source:
-            _, value = files.copy(source, draft, blob.digest.algorithm, advance)
-        if value != blob.digest.hex:
-            raise _Damaged("the bytes of its file do not hash to its digest")
-        amount = report.copied
-    target.unlink(missing_ok=True)  # of another size: two names of one file are not renamed
-    os.replace(draft, target)
-    amount.add(blob.size)
-
-
-def size_of(path: Path) -> int | None:
-    """Bytes of a file; None where there is none."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None

@@ -5,7 +5,7 @@ from pathlib import Path
 from repositories.backups import database, files
 from repositories.backups.archive import Archive, BackupError, NamedBlob, Snapshot
 from repositories.backups.files import Advance, Progress
-from repositories.backups.saving import size_of
+from repositories.backups.taking import size_of
 
 
 def verify(*, archive: Archive, snapshot: Snapshot, progress: Progress) -> list[str]:

@@ -12,7 +12,7 @@ from rich.progress import Progress as Bars
 
 from repositories.backups.archive import BackupError
 from repositories.backups.files import Progress
-from repositories.backups.saving import Amount, Lost
+from repositories.backups.taking import Amount, Lost
 from repositories.leases import LeaseLost
 
 

@@ -5,6 +5,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from pathlib import Path
 from unittest import mock
 
 import psycopg
@@ -173,3 +174,29 @@ def test_a_connection_that_the_server_hung_up_is_not_quiet() -> None:
         theirs.close()
         with mock.patch.object(type(raw), "fileno", return_value=ours.fileno()):
             assert not database._is_quiet()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_snapshot_has_the_rows_of_one_moment_and_keeps_no_writer_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = connection
+    if connection.vendor == "sqlite":  # the tests' own is in memory: its readers stop writers
+        mine = connection.copy()
+        mine.settings_dict["NAME"] = str(tmp_path / "file.sqlite3")
+        monkeypatch.setattr(database, "connection", mine)
+    others = mine.copy()
+    with mine.cursor() as here, others.cursor() as there:
+        there.execute("CREATE TABLE one_moment AS SELECT 1 AS number")
+        with database.snapshot():
+            here.execute("SELECT number FROM one_moment")
+            assert here.fetchall() == [(1,)]
+            there.execute("UPDATE one_moment SET number = 2")
+            here.execute("SELECT number FROM one_moment")
+            assert here.fetchall() == [(1,)]
+        here.execute("SELECT number FROM one_moment")
+        assert here.fetchall() == [(2,)]
+        there.execute("DROP TABLE one_moment")
+    others.close()
+    if mine is not connection:
+        mine.close()

@@ -15,7 +15,8 @@ from repositories import deletion, garbage, manifests, reviews, trash
 from repositories.access import Principal
 from repositories.backups import database, saving
 from repositories.backups.archive import Archive, BackupError
-from repositories.backups.saving import Amount, Report
+from repositories.backups.saving import Report
+from repositories.backups.taking import Amount
 from repositories.models import Blob, BlobLink
 from repositories.oci.digests import Digest
 from repositories.storage.filesystem import FilesystemStorage
@@ -379,7 +380,7 @@ def test_a_disk_that_is_full_is_told_in_one_line_and_leaves_no_snapshot(
         raise OSError(28, os.strerror(28))
 
     push_image(writer, LAYER)
-    monkeypatch.setattr(saving, "_save_blob", full)
+    monkeypatch.setattr(saving, "take", full)
     assert "No space left" in refused("backup", str(place))
     assert archive.snapshots() == []
 
