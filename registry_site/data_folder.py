@@ -27,6 +27,23 @@ def prepare(folder: Path) -> Path:
     return folder
 
 
+def shadowed(root: str, folder: Path) -> str:
+    """The tree at `root`, which is another registry's; empty for none.
+
+    Raises ImproperlyConfigured where it is no folder, or the data folder lies in it.
+    """
+    if not root:
+        return ""
+    tree = Path(root).resolve()
+    if not tree.is_dir():
+        raise ImproperlyConfigured(f"REGISTRY_SHADOW={root}: there is no such folder; correct it.")
+    if folder.is_relative_to(tree):
+        raise ImproperlyConfigured(
+            f"A shadow writes nothing below {tree}: name a data folder elsewhere with --data."
+        )
+    return str(tree)
+
+
 def secret_key(folder: Path) -> str:
     """The key kept in `folder`; made there, readable by its owner only, when there is none yet.
 

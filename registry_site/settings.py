@@ -30,6 +30,8 @@ DATA_FOLDER = data_folder.prepare(Path(env.text("REGISTRY_DATA", str(BASE_DIR / 
 SECRET_KEY = env.text("SECRET_KEY") or data_folder.secret_key(DATA_FOLDER)
 DEBUG = env.flag("DEBUG", default=False)
 
+# The root of a tree that another registry goes on writing to, and that this one only shows.
+SHADOW = data_folder.shadowed(env.text("REGISTRY_SHADOW"), DATA_FOLDER)
 env.choice("REGISTRY_STORAGE", "filesystem", ("filesystem",))
 BLOB_STORAGE: dict[str, Any] = {
     "BACKEND": "repositories.storage.filesystem.FilesystemStorage",
@@ -111,6 +113,9 @@ AUDIT_RETENTION = env.duration("REGISTRY_AUDIT_RETENTION", "8760h")
 DELETE_ENABLED = env.flag("REGISTRY_STORAGE_DELETE_ENABLED", default=True)
 # Nothing is pushed, deleted or collected then (repositories/read_only.py).
 READ_ONLY = env.flag("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", default=False)
+# Whether a first start takes over a tree of Docker's registry that lies in the storage
+# (repositories/adoption/).
+ADOPT = env.flag("REGISTRY_ADOPT", default=True)
 # Whether processes remember what they have just looked up (repositories/memory.py).
 REMEMBER_ANSWERS = env.flag("REGISTRY_REMEMBER_ANSWERS", default=True)
 CATALOG_MAX_ENTRIES = env.integer("REGISTRY_CATALOG_MAXENTRIES", 1000, least=1, most=100_000)

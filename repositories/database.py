@@ -61,13 +61,28 @@ def execute(statement: str, values: Sequence[Any]) -> None:
 def insert(table: str, rows: Iterable[dict[str, object]], *, otherwise: str = "") -> None:
     """Insert rows, which have the same columns; with `ON CONFLICT` as `otherwise` says."""
     rows = list(rows)
+    if rows:
+        execute(*_insertion(table, rows, otherwise))
+
+
+def insert_returning(
+    table: str, rows: Sequence[dict[str, object]], columns: str, *, otherwise: str = ""
+) -> list[tuple[Any, ...]]:
+    """The same; the `columns` of the rows that were written."""
     if not rows:
-        return
+        return []
+    statement, values = _insertion(table, rows, otherwise)
+    return fetch(f"{statement} RETURNING {columns}", values)
+
+
+def _insertion(
+    table: str, rows: Sequence[dict[str, object]], otherwise: str
+) -> tuple[str, list[object]]:
     columns = ", ".join(rows[0])
     lines = ", ".join([placeholders(len(rows[0]))] * len(rows))
     # Table and columns are written in our code; every value is a parameter.
     statement = f"INSERT INTO {table} ({columns}) VALUES {lines} {otherwise}"  # noqa: S608
-    execute(statement, [value for row in rows for value in row.values()])
+    return statement, [value for row in rows for value in row.values()]
 
 
 def pieces(items: Sequence[T], size: int = 1000) -> Iterator[Sequence[T]]:

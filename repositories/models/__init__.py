@@ -22,10 +22,12 @@ RetentionRun ── Repository                          and when that was last l
 Review                                              what may have become garbage (garbage.py)
 RegistryMode                                        whether all of it is read-only
 ScrubPass ── ScrubFinding                           what is damaged, and what that hits (scrub.py)
+Adoption ── AdoptedRepository                       what came from a tree of Docker's registry
 BackupLease                                         while a backup runs, the trash stays (leases.py)
 ```
 """
 
+from repositories.models.adoption import AdoptedRepository, Adoption
 from repositories.models.blob import Blob, BlobLink
 from repositories.models.deletion import DeletedManifest, DeletedTag, Deletion
 from repositories.models.grant import RepositoryGrant
@@ -44,6 +46,8 @@ from repositories.models.upload import Upload
 from repositories.models.usage import RepositoryUsage, StorageSample, TeamUsage
 
 __all__ = [
+    "AdoptedRepository",
+    "Adoption",
     "BackupLease",
     "Blob",
     "BlobLink",
