@@ -14,12 +14,19 @@ _WITH_VALUE = frozenset({"--bind", "--verbosity", "-v", "--settings", "--pythonp
 
 
 def take_data_folder(argv: list[str]) -> list[str]:
-    """Move `--data DIR` out of `argv` into REGISTRY_DATA, which the settings read.
+    """Move `--data DIR` out of `argv` into REGISTRY_DATA, which the settings read, and `--shadow
+    ROOT` into REGISTRY_SHADOW.
 
     The data folder decides where the database is, so it has to be known before Django loads its
     settings and long before a command parses its own options. So does the configuration file.
     """
-    return _take(argv, "--data", "REGISTRY_DATA", "--data needs a folder, such as --data ./var")
+    argv = _take(argv, "--data", "REGISTRY_DATA", "--data needs a folder, such as --data ./var")
+    return _take(
+        argv,
+        "--shadow",
+        "REGISTRY_SHADOW",
+        "--shadow needs the rootdirectory of another registry, such as --shadow /var/lib/registry",
+    )
 
 
 def take_configuration(argv: list[str]) -> list[str]:

@@ -41,6 +41,11 @@ BLOB_STORAGE: dict[str, Any] = {
         ).resolve(),
     },
 }
+if SHADOW:
+    BLOB_STORAGE = {
+        "BACKEND": "repositories.storage.shadow.ShadowStorage",
+        "OPTIONS": {"root": DATA_FOLDER, "tree": Path(SHADOW)},
+    }
 
 
 def _database() -> dict[str, Any]:
@@ -112,7 +117,7 @@ TRUSTED_ISSUERS = env.words(
 AUDIT_RETENTION = env.duration("REGISTRY_AUDIT_RETENTION", "8760h")
 DELETE_ENABLED = env.flag("REGISTRY_STORAGE_DELETE_ENABLED", default=True)
 # Nothing is pushed, deleted or collected then (repositories/read_only.py).
-READ_ONLY = env.flag("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", default=False)
+READ_ONLY = env.flag("REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED", default=False) or bool(SHADOW)
 # Whether a first start takes over a tree of Docker's registry that lies in the storage
 # (repositories/adoption/).
 ADOPT = env.flag("REGISTRY_ADOPT", default=True)

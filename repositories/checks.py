@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from repositories.models import Adoption
 from repositories.storage import storage
 
 
@@ -57,14 +58,39 @@ def check_schema(**_: Any) -> Sequence[CheckMessage]:
     ]
 
 
+@register(Tags.compatibility)
+def check_shadow(**_: Any) -> Sequence[CheckMessage]:
+    """What a shadow has shown is not served, or scrubbed, as if its bytes were in our storage."""
+    if settings.SHADOW or not _has_database():
+        return []
+    try:
+        row = Adoption.objects.filter(is_shadow=True).first()
+    except DatabaseError:
+        return []
+    if row is None:
+        return []
+    return [
+        Error(
+            f"The database is that of a shadow of {row.root}.",
+            hint=f"Start it with --shadow {row.root}; or name another data folder with --data.",
+            id="berth.E008",
+        )
+    ]
+
+
+def _has_database() -> bool:
+    """Whether there may be one; looking at SQLite's would make it."""
+    place = Path(connection.settings_dict["NAME"])
+    return connection.vendor != "sqlite" or not place.is_absolute() or place.exists()
+
+
 def unknown_migrations() -> Sequence[str]:
     """Migrations of ours that the database has seen and this program does not have.
 
     Raises DatabaseError.
     """
-    place = Path(connection.settings_dict["NAME"])
-    if connection.vendor == "sqlite" and place.is_absolute() and not place.exists():
-        return []  # looking would make it
+    if not _has_database():
+        return []
     applied = {
         (app, name)
         for app, name in MigrationRecorder(connection).applied_migrations()

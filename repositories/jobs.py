@@ -29,6 +29,7 @@ from repositories import (
     uploads,
     usage,
 )
+from repositories.adoption import following
 from repositories.models import Job
 
 # How long a claim stands; work that takes longer is taken over as if its process had died.
@@ -43,6 +44,8 @@ RETENTION_SECONDS = 20.0
 SCRUB_SECONDS = 20.0
 # All files are looked at once in so many hours.
 SWEEP_HOURS = 24
+# With a loop that comes by every half a minute: each time.
+FOLLOW = timedelta(seconds=15)
 _RESTS = "nothing done: the registry is read-only"
 
 logger = logging.getLogger(__name__)
@@ -150,6 +153,11 @@ def scrub_storage() -> str:
     return f"pass {done.number} {state}: {done.blobs} blobs, {done.bytes} bytes looked at"
 
 
+def follow_tree() -> str:
+    """Make a shadow's rows equal to the tree that it shows."""
+    return str(following.follow())
+
+
 def _grace() -> timedelta:
     return timedelta(seconds=settings.GARBAGE_GRACE)
 
@@ -164,6 +172,8 @@ def periodic() -> list[Periodic]:
     ]
     if settings.AUDIT_RETENTION:
         work.append(Periodic("purge-audit-log", HOURLY, purge_audit_log))
+    if settings.SHADOW:  # and nothing else that would change what it shows
+        return [*work, Periodic("follow-tree", FOLLOW, follow_tree, rest=1)]
     if settings.DELETE_ENABLED:
         work.append(Periodic("apply-retention", MINUTELY, apply_retention, rest=4))
     if settings.GARBAGE_ENABLED:

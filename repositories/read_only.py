@@ -42,6 +42,12 @@ def require(found: Limits) -> Limits:
 
 def why(repository: str, found: Limits | Shown) -> ReadOnly | None:
     """Why nothing can be written to the repository; None where it can."""
+    if settings.SHADOW:
+        return ReadOnly(
+            "this registry only shows what another one holds, and takes no changes: push to that "
+            "one",
+            by_setting=True,
+        )
     if settings.READ_ONLY:
         return ReadOnly(
             "the registry is read-only for now: pulls go on, and its operator can end this by "

@@ -86,14 +86,19 @@ def adopt(
     """
     began = time.monotonic()
     keeper = storage()
-    if settings.SHADOW or not isinstance(keeper, FilesystemStorage):
-        raise AdoptionError("A shadow has rows of its own only: run this where the registry runs.")
+    if not isinstance(keeper, FilesystemStorage):
+        raise AdoptionError("The storage is no folder, so that no tree can lie in it.")
+    if settings.SHADOW and not dry_run:
+        raise AdoptionError(
+            f"This is a shadow of {settings.SHADOW}, which follows it by itself: --dry-run says "
+            "what adopting it would do. To adopt it, start Berth without --shadow."
+        )
     try:
-        tree = Tree(root or keeper.root)
+        tree = Tree(root or Path(settings.SHADOW or keeper.root))
     except NoTree as error:
         raise AdoptionError(str(error)) from error
     is_own = tree.root == keeper.root.resolve()
-    if not is_own:
+    if not (is_own or dry_run):
         _check_linkable(tree, keeper)
     row = _row("" if is_own else str(tree.root), is_dry_run=dry_run)
     if row.finished_at and not again:

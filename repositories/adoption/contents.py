@@ -62,17 +62,23 @@ class _Unusable(Exception):
 class Contents:
     """What there is of a repository; `findings` has what is wrong of what was asked for so far.
 
-    Manifests and links whose digests are `known` are there already, and not looked at.
+    Manifests whose digests are `known` are there already, and not looked at, nor are links that
+    are `linked`.
     """
 
     def __init__(
-        self, records: Records, blobs: Blobs, *, known: Collection[Digest] = frozenset()
+        self,
+        records: Records,
+        blobs: Blobs,
+        *,
+        known: Collection[Digest] = frozenset(),
+        linked: Collection[Digest] = frozenset(),
     ) -> None:
         self.records = records
         self.findings: list[Finding] = list(records.findings)
         self.left = 0  # links that are left where they are
         self._blobs = blobs
-        self._known = known
+        self._known, self._linked = known, linked
         self._taken: set[Digest] = {digest for digest in records.revisions if digest in known}
         self._held: dict[Digest, Held] = {}
         prefix = f"{records.name}@"  # a link of a manifest that cannot be used
@@ -218,7 +224,7 @@ class Contents:
         """The blobs that the repository links, and that no manifest needed so far."""
         loose = {}
         for digest, link in self.records.layers.items():
-            if digest in self._held or digest in self._known or not self._is_wanted(str(digest)):
+            if digest in self._held or digest in self._linked or not self._is_wanted(str(digest)):
                 continue
             if self._is_stepped_over:
                 self.left += 1

@@ -65,10 +65,10 @@ class FilesystemStorage(Storage):
 
     def blob_path(self, digest: Digest) -> Path:
         """Where the blob is or would be."""
-        return Path(self._place(digest))
+        return self.blobs / digest.algorithm / digest.hex[:2] / digest.hex / "data"
 
     def _place(self, digest: Digest) -> str:
-        """The same as text: making a path of it takes longer than opening the file."""
+        """Where to read it, as text: making a path of it takes longer than opening the file."""
         return f"{self.blobs}/{digest.algorithm}/{digest.hex[:2]}/{digest.hex}/data"
 
     def upload_path(self, upload: str) -> Path:

@@ -15,7 +15,7 @@ from rich.console import Console
 from accounts import people
 from accounts.management.local import OPERATOR
 from accounts.models import User
-from registry_site import distribution, env
+from registry_site import distribution, env, taking_over
 from registry_site.serving import CONFIGURATION, Address, Supervisor, wait_for_port
 
 ADMINISTRATOR = "admin"
@@ -42,7 +42,8 @@ class Command(BaseCommand):
         parser.epilog = (
             "Every command takes --data DIR (or REGISTRY_DATA): where everything is kept; and "
             "--config FILE (serve: FILE alone, too): a configuration file as Docker's registry has "
-            "it."
+            "it. --shadow ROOT (or REGISTRY_SHADOW) shows the tree of another registry, read-only, "
+            "with rows in DIR."
         )
 
     def handle(self, *args: Any, bind: str, open: bool, **options: Any) -> None:
@@ -68,6 +69,7 @@ class Command(BaseCommand):
                 f"{address} cannot be listened on: {error.strerror}. Choose another with --bind."
             ) from error
         call_command("migrate", interactive=False, verbosity=options["verbosity"] - 1)
+        taking_over.begin(is_open=open)
         console = Console(soft_wrap=True, highlight=False)
         supervisor = Supervisor(address, is_open=open)
         _make_chosen_administrator(console)
