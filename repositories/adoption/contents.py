@@ -206,9 +206,9 @@ class Contents:
         if seen.flaw is None and seen.size != blob.size and source == blob.digest:
             # Either the file is not whole, or the manifest is wrong, which nobody has checked.
             seen = self._blobs.compare(blob.digest)
-            if seen.flaw is Kind.BLOB_CHANGED:
-                detail = f"it has {seen.size} bytes, and should have {blob.size}"
-                seen = seen._replace(flaw=Kind.BLOB_SIZE, detail=detail)
+        if seen.flaw is Kind.BLOB_CHANGED and seen.size != blob.size:
+            detail = f"it has {seen.size} bytes, and should have {blob.size}"
+            seen = seen._replace(flaw=Kind.BLOB_SIZE, detail=detail)
         linked_at = link.at if link else at
         if blob.digest not in self._held:
             if seen.flaw is not None:

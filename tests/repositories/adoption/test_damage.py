@@ -115,6 +115,13 @@ class TestBlobs:
         push_blob(administrator, b"two")  # type: ignore[arg-type]
         assert pulled(APP, "2.0") == str(spoilt)
 
+    def test_one_that_was_cut_off_is_called_so_when_all_is_read_as_well(
+        self, tree: TreeMaker, take: Take, spoilt: Digest
+    ) -> None:
+        tree.data(Digest.of(b"two")).write_bytes(b"t")
+        wanted = {("blob-size", str(Digest.of(b"two"))), ("manifest-incomplete", f"{APP}@{spoilt}")}
+        assert found(take(dry_run=True)) == found(take(verify=True)) == wanted
+
     def test_the_same_size_is_found_out_by_reading_alone(
         self, tree: TreeMaker, take: Take, spoilt: Digest
     ) -> None:
