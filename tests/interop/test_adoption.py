@@ -1,0 +1,368 @@
+"""From Docker's registry to Berth and back: 200 repositories, adopted where they lie, and exported.
+
+The tree was filled by that registry, and damaged on purpose. What has to come of it was written
+down while it was filled and damaged (`distribution_tree`, `tree_damage`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from repositories.oci.media_types import OCI_MANIFEST
+from tests.faults.backups import attempt
+from tests.faults.tracing import require_strace
+from tests.interop.distribution_tree import THREADS, Filler, Repository, descriptor, names
+from tests.interop.docker_registry import Answer, DockerRegistry, Wires
+from tests.interop.tools import ACCEPT, digest_of, references
+from tests.interop.tree_damage import BASE, Damage, data_path, path_of
+from tests.live import LiveServer, tables
+
+pytestmark = pytest.mark.interop
+
+BUSY = "busy/app"
+_HISTORY = """
+SELECT repository.name, change.name, digest, changed_at FROM repositories_tagchange AS change
+JOIN repositories_repository AS repository ON repository.id = repository_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The damaged tree, and what is known of it."""
+
+    root: Path
+    filler: Filler
+    damage: Damage
+
+    @property
+    def repositories(self) -> Mapping[str, Repository]:
+        return self.filler.repositories
+
+    def names(self) -> set[str]:
+        """The repositories of which something is left: one has lost its only manifest."""
+        return {
+            name
+            for name, repository in self.repositories.items()
+            if repository.manifests.keys() - set(self.damage.stepped_over.get(name, ()))
+        }
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
+    root = tmp_path_factory.mktemp("distribution") / "tree"
+    root.mkdir()
+    with DockerRegistry(root) as registry, Wires(registry.host) as wires:
+        filler = Filler(wires)
+        filler.fill()
+    damage = Damage(root, filler.repositories)
+    damage.do()
+    return Source(root, filler, damage)
+
+
+class File(NamedTuple):
+    """What would show that a file was written anew, or changed."""
+
+    inode: int
+    size: int
+    blocks: int
+    modified: int
+
+
+def files_of(root: Path) -> dict[str, File]:
+    found = {}
+    for path in (root / "docker").rglob("*"):
+        if path.is_file():
+            status = path.stat()
+            facts = File(status.st_ino, status.st_size, status.st_blocks, status.st_mtime_ns)
+            found[str(path)] = facts
+    return found
+
+
+def blocks(files: Mapping[str, File]) -> int:
+    """As `du` counts them: a file with two names once."""
+    return sum({file.inode: file.blocks for file in files.values()}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A Berth that has taken over the tree: what the command said, and all files before it ran."""
+
+    server: LiveServer
+    report: dict[str, Any]
+    findings: Counter[tuple[str, str]]
+    before: dict[str, File]
+
+
+def adopt(root: Path, data: Path) -> Adopted:
+    """Take the tree over where it lies. The server is not started."""
+    before = files_of(root)
+    server = LiveServer(data, env={"REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY": str(root)})
+    data.mkdir()
+    shutil.copyfile(tables(), data / "berth.sqlite3")
+    said = json.loads(server.manage("adopt", "--verify", "--json", "-"))
+    findings = Counter((each["kind"], each["target"]) for each in said["findings"])
+    return Adopted(server, said["report"], findings, before)
+
+
+@pytest.fixture(scope="module")
+def adopted(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Adopted]:
+    result = adopt(source.root, tmp_path_factory.mktemp("adopted") / "data")
+    with result.server:
+        yield result
+
+
+def test_nothing_is_copied(source: Source, adopted: Adopted) -> None:
+    after = files_of(source.root)
+    assert {path: after.get(path) for path in adopted.before} == adopted.before
+    # What was pushed by sha512 has a second name, and no bytes of its own.
+    new = {path: file for path, file in after.items() if path not in adopted.before}
+    assert {file.inode for file in new.values()} <= {file.inode for file in adopted.before.values()}
+    assert all("/blobs/sha512/" in path for path in new)
+    assert blocks(after) == blocks(adopted.before)
+
+
+def test_the_report_lists_exactly_what_is_damaged(source: Source, adopted: Adopted) -> None:
+    assert adopted.findings == Counter(source.damage.findings)
+    tags = sum(len(repository.tags) for repository in source.repositories.values())
+    manifests = sum(len(repository.manifests) for repository in source.repositories.values())
+    stepped_over = source.damage.stepped_over.values()
+    report = adopted.report
+    assert (len(source.repositories), report["repositories"]) == (200, 199)
+    assert len(source.names()) == 199
+    assert report["tags"] == tags - len(source.damage.lost)
+    # The one of schema 1 is not among them.
+    assert report["manifests"] == manifests - sum(map(len, stepped_over)) + 1
+    assert report["garbage"] == len(source.filler.garbage)
+
+
+class Puller:
+    """Pulls what was pushed, byte by byte, from several threads."""
+
+    def __init__(self, wires: Wires, damage: Damage) -> None:
+        self._wires = wires
+        self._damage = damage
+
+    def _get(self, path: str) -> Answer:
+        return self._wires.request("GET", path, headers={"Accept": ACCEPT})
+
+    def pull_all(self, repositories: Mapping[str, Repository]) -> int:
+        """All of them; how many tags came, of which all blobs are right."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            return sum(pool.map(self._pull, repositories.values()))
+
+    def _pull(self, repository: Repository) -> int:
+        name, whole = repository.name, 0
+        stepped_over = self._damage.stepped_over.get(name, [])
+        missing = {
+            layer for tag, layer in self._damage.incomplete.items() if tag.startswith(f"{name}:")
+        }
+        for digest, payload in repository.manifests.items():
+            status, headers, body = self._get(f"{name}/manifests/{digest}")
+            if digest in stepped_over:
+                assert status == 404, (name, digest, status)
+                continue
+            assert (status, body) == (200, payload), (name, digest, status)
+            assert headers["Content-Type"] == repository.types[digest]
+        blobs = self._blobs(repository, stepped_over) | repository.mounted
+        for digest, content in blobs.items():
+            status, _, body = self._get(f"{name}/blobs/{digest}")
+            assert (status, body) == ((404, body) if digest in missing else (200, content)), digest
+        for tag, digest in repository.tags.items():
+            status, headers, body = self._get(f"{name}/manifests/{tag}")
+            if f"{name}:{tag}" in self._damage.lost:
+                assert status == 404, (name, tag, status)
+                continue
+            assert (status, headers["Docker-Content-Digest"]) == (200, digest), (name, tag)
+            assert body == repository.manifests[digest]
+            whole += f"{name}:{tag}" not in self._damage.incomplete
+        return whole
+
+    @staticmethod
+    def _blobs(repository: Repository, stepped_over: list[str]) -> dict[str, bytes]:
+        """Those that the manifests name which are there."""
+        return {
+            part["digest"]: repository.blobs[part["digest"]]
+            for digest, payload in repository.manifests.items()
+            if digest not in stepped_over
+            for part, is_manifest in references(json.loads(payload))
+            if not is_manifest
+        }
+
+    def tags(self, name: str) -> set[str]:
+        """Those that are listed."""
+        status, _, body = self._get(f"{name}/tags/list?n=1000")
+        assert status in (200, 404), (name, body)  # both say so of what has no tag at all
+        return set(json.loads(body)["tags"] or ()) if status == 200 else set()
+
+    def catalog(self) -> list[str]:
+        found: list[str] = json.loads(self._get("_catalog?n=1000")[2])["repositories"]
+        return found
+
+
+def check_served(host: str, source: Source) -> None:
+    """Every tag that is not lost, by its digest, with all blobs that are there."""
+    with Wires(host) as wires:
+        puller = Puller(wires, source.damage)
+        whole = puller.pull_all(source.repositories)
+        catalog, tags = puller.catalog(), {name: puller.tags(name) for name in names()[:40]}
+    count = sum(len(repository.tags) for repository in source.repositories.values())
+    assert whole == count - len(source.damage.lost) - len(source.damage.incomplete) > 500
+    assert set(catalog) - {BUSY} == source.names()
+    for name, listed in tags.items():
+        there = source.repositories[name].tags
+        assert listed == {tag for tag in there if f"{name}:{tag}" not in source.damage.lost}, name
+
+
+def test_every_intact_tag_is_pulled_from_berth(source: Source, adopted: Adopted) -> None:
+    check_served(adopted.server.host, source)
+    name = names()[13]
+    subject = source.repositories[name].tags["v1"]
+    with Wires(adopted.server.host) as wires:
+        answer = wires.request("GET", f"{name}/referrers/{subject}")
+    [referrer] = json.loads(answer.body)["manifests"]
+    assert referrer["artifactType"] == "application/vnd.example.signature"
+
+
+def push_one(wires: Wires, number: int) -> None:
+    layer = f"{BUSY} {number}".encode()
+    document = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": descriptor(b"{}", "application/vnd.oci.image.config.v1+json"),
+        "layers": [descriptor(layer, "application/vnd.oci.image.layer.v1.tar")],
+    }
+    payload = json.dumps(document).encode()
+    for content in (b"{}", layer):
+        wires.push_blob(BUSY, content, digest_of(content))
+    for tag in (f"v{number}", "latest"):
+        wires.push_manifest(BUSY, tag, payload, OCI_MANIFEST)
+    if number % 5 == 4:
+        wires.delete(BUSY, digest_of(payload))
+
+
+@contextmanager
+def pushing(host: str) -> Iterator[None]:
+    """Somebody pushes images of their own meanwhile, moves tags, and deletes some."""
+    stop, failures = threading.Event(), list[BaseException]()
+
+    def loop() -> None:
+        try:
+            with Wires(host) as wires:
+                for number in itertools.count():
+                    if stop.is_set():
+                        break
+                    push_one(wires, number)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    assert not failures, failures
+
+
+@pytest.fixture(scope="module")
+def exported(adopted: Adopted, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Killed half-way, and run again, while others push."""
+    place = tmp_path_factory.mktemp("exported") / "tree"
+    kill = ("-e", "trace=rename", "-e", "inject=rename:signal=SIGKILL:when=2000")
+    strace = (require_strace(), "-f", "-qq", "-o", os.devnull, *kill)
+    with pushing(adopted.server.host):
+        killed, _ = attempt(adopted.server, "export_tree", str(place), under=strace)
+        assert killed == -9
+        status, said = attempt(adopted.server, "export_tree", str(place), "--json")
+    report, _ = json.JSONDecoder().raw_decode(said)
+    assert status == 1, said  # of what is lost to Berth, too
+    assert report["copied"]["blobs"] == 0
+    assert report["reused"]["blobs"] > 0
+    (place.parent / "report.json").write_text(json.dumps(report))
+    return place
+
+
+def test_the_export_tells_what_berth_does_not_have_either(source: Source, exported: Path) -> None:
+    report = json.loads((exported.parent / "report.json").read_text())
+    lost = {each["digest"]: each["images"] for each in report["lost"]}
+    assert lost.keys() == set(source.damage.incomplete.values())
+    for target, layer in source.damage.incomplete.items():
+        name, _, tag = target.partition(":")
+        assert any(image.startswith(f"{name}@") and tag in image for image in lost[layer])
+
+
+def test_dockers_registry_serves_the_export(
+    source: Source, adopted: Adopted, exported: Path
+) -> None:
+    for link in (exported / BASE / "repositories" / BUSY).rglob("link"):
+        digest = link.read_text()
+        assert digest_of(data_path(exported, digest).read_bytes()) == digest
+    with DockerRegistry(exported) as registry:
+        check_served(registry.host, source)
+    needed = {
+        part["digest"]
+        for repository in source.repositories.values()
+        for payload in repository.manifests.values()
+        for part, _ in references(json.loads(payload))
+    }
+    assert not needed.intersection(registry.garbage())
+    shared = data_path(source.root, digest_of(b"{}"))
+    assert shared.samefile(data_path(exported, digest_of(b"{}")))
+
+
+def test_the_export_has_the_dates_of_the_source(source: Source, exported: Path) -> None:
+    """To the microsecond, which is what databases keep."""
+    compared = 0
+    for name, repository in source.repositories.items():
+        for tag in repository.tags.keys() & {"latest"}:
+            if f"{name}:{tag}" in source.damage.lost:
+                continue
+            for digest in repository.moves[tag]:
+                place = f"{BASE}/repositories/{name}/_manifests/tags/{tag}/index/{path_of(digest)}"
+                there, here = (root / place / "link" for root in (source.root, exported))
+                if not there.read_bytes() or digest in source.damage.stepped_over.get(name, []):
+                    continue
+                assert here.read_text() == digest
+                assert abs(there.stat().st_mtime - here.stat().st_mtime) < 1.0, here
+                compared += 1
+    assert compared > 250
+
+
+def history(server: LiveServer) -> set[tuple[str, ...]]:
+    """Every move of every tag, with its date."""
+    with closing(sqlite3.connect(server.data / "berth.sqlite3")) as database:
+        return set(database.execute(_HISTORY).fetchall())
+
+
+def test_the_export_can_be_adopted_again(
+    source: Source, adopted: Adopted, exported: Path, tmp_path: Path
+) -> None:
+    again = adopt(exported, tmp_path / "data")
+    lost = source.damage.incomplete
+    images = {
+        f"{name}@{source.repositories[name].tags[tag]}"
+        for name, tag in (target.split(":") for target in lost)
+    }
+    wanted = [("blob-missing", layer) for layer in set(lost.values())]
+    assert again.findings == Counter(wanted + [("manifest-incomplete", each) for each in images])
+    assert blocks(files_of(exported)) == blocks(again.before)
+    here, there = (history(server) for server in (adopted.server, again.server))
+    stepped_over = source.damage.stepped_over
+    here = {row for row in here if row[2] not in stepped_over.get(row[0], ()) and row[0] != BUSY}
+    assert here == {row for row in there if row[0] != BUSY}
+    assert len(here) > 600
