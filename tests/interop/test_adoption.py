@@ -33,7 +33,9 @@ from tests.live import LiveServer, tables
 
 pytestmark = pytest.mark.interop
 
-BUSY = "busy/app"
+# What is pushed to Berth is in repositories of its own.
+OURS = "ours/"
+BUSY, NEW, ALONE = f"{OURS}busy", f"{OURS}new", f"{OURS}alone"
 _HISTORY = """
 SELECT repository.name, change.name, digest, changed_at FROM repositories_tagchange AS change
 JOIN repositories_repository AS repository ON repository.id = repository_id
@@ -156,7 +158,7 @@ class Puller:
         self._wires = wires
         self._damage = damage
 
-    def _get(self, path: str) -> Answer:
+    def get(self, path: str) -> Answer:
         return self._wires.request("GET", path, headers={"Accept": ACCEPT})
 
     def pull_all(self, repositories: Mapping[str, Repository]) -> int:
@@ -171,7 +173,7 @@ class Puller:
             layer for tag, layer in self._damage.incomplete.items() if tag.startswith(f"{name}:")
         }
         for digest, payload in repository.manifests.items():
-            status, headers, body = self._get(f"{name}/manifests/{digest}")
+            status, headers, body = self.get(f"{name}/manifests/{digest}")
             if digest in stepped_over:
                 assert status == 404, (name, digest, status)
                 continue
@@ -179,10 +181,10 @@ class Puller:
             assert headers["Content-Type"] == repository.types[digest]
         blobs = self._blobs(repository, stepped_over) | repository.mounted
         for digest, content in blobs.items():
-            status, _, body = self._get(f"{name}/blobs/{digest}")
+            status, _, body = self.get(f"{name}/blobs/{digest}")
             assert (status, body) == ((404, body) if digest in missing else (200, content)), digest
         for tag, digest in repository.tags.items():
-            status, headers, body = self._get(f"{name}/manifests/{tag}")
+            status, headers, body = self.get(f"{name}/manifests/{tag}")
             if f"{name}:{tag}" in self._damage.lost:
                 assert status == 404, (name, tag, status)
                 continue
@@ -204,12 +206,12 @@ class Puller:
 
     def tags(self, name: str) -> set[str]:
         """Those that are listed."""
-        status, _, body = self._get(f"{name}/tags/list?n=1000")
+        status, _, body = self.get(f"{name}/tags/list?n=1000")
         assert status in (200, 404), (name, body)  # both say so of what has no tag at all
         return set(json.loads(body)["tags"] or ()) if status == 200 else set()
 
     def catalog(self) -> list[str]:
-        found: list[str] = json.loads(self._get("_catalog?n=1000")[2])["repositories"]
+        found: list[str] = json.loads(self.get("_catalog?n=1000")[2])["repositories"]
         return found
 
 
@@ -221,7 +223,7 @@ def check_served(host: str, source: Source) -> None:
         catalog, tags = puller.catalog(), {name: puller.tags(name) for name in names()[:40]}
     count = sum(len(repository.tags) for repository in source.repositories.values())
     assert whole == count - len(source.damage.lost) - len(source.damage.incomplete) > 500
-    assert set(catalog) - {BUSY} == source.names()
+    assert {name for name in catalog if not name.startswith(OURS)} == source.names()
     for name, listed in tags.items():
         there = source.repositories[name].tags
         assert listed == {tag for tag in there if f"{name}:{tag}" not in source.damage.lost}, name
@@ -237,17 +239,34 @@ def test_every_intact_tag_is_pulled_from_berth(source: Source, adopted: Adopted)
     assert referrer["artifactType"] == "application/vnd.example.signature"
 
 
-def push_one(wires: Wires, number: int) -> None:
-    layer = f"{BUSY} {number}".encode()
+def push_blobs(wires: Wires, repository: str, layer: bytes, **fields: object) -> bytes:
+    """Push what an image is made of; the image itself is returned."""
+    for content in (b"{}", layer):
+        wires.push_blob(repository, content, digest_of(content))
     document = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "config": descriptor(b"{}", "application/vnd.oci.image.config.v1+json"),
         "layers": [descriptor(layer, "application/vnd.oci.image.layer.v1.tar")],
     }
-    payload = json.dumps(document).encode()
-    for content in (b"{}", layer):
-        wires.push_blob(BUSY, content, digest_of(content))
+    return json.dumps(document | fields).encode()
+
+
+def push_new(wires: Wires) -> tuple[bytes, bytes]:
+    """What Docker's registry would not have taken like this: an image that is called by sha512, and
+    one that refers to it. A blob of no image, too."""
+    image = push_blobs(wires, NEW, b"new")
+    digest = digest_of(image, "sha512")
+    wires.push_manifest(NEW, f"{digest}?tag=v1", image, OCI_MANIFEST)
+    subject = descriptor(image, OCI_MANIFEST) | {"digest": digest}
+    signature = push_blobs(wires, NEW, b"signature", subject=subject)
+    wires.push_manifest(NEW, digest_of(signature), signature, OCI_MANIFEST)
+    wires.push_blob(ALONE, b"alone", digest_of(b"alone"))
+    return image, signature
+
+
+def push_one(wires: Wires, number: int) -> None:
+    payload = push_blobs(wires, BUSY, f"{BUSY} {number}".encode())
     for tag in (f"v{number}", "latest"):
         wires.push_manifest(BUSY, tag, payload, OCI_MANIFEST)
     if number % 5 == 4:
@@ -280,7 +299,16 @@ def pushing(host: str) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def exported(adopted: Adopted, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def new(adopted: Adopted) -> tuple[bytes, bytes]:
+    """Pushed to Berth before the export."""
+    with Wires(adopted.server.host) as wires:
+        return push_new(wires)
+
+
+@pytest.fixture(scope="module")
+def exported(
+    adopted: Adopted, new: tuple[bytes, bytes], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """Killed half-way, and run again, while others push."""
     place = tmp_path_factory.mktemp("exported") / "tree"
     kill = ("-e", "trace=rename", "-e", "inject=rename:signal=SIGKILL:when=2000")
@@ -307,22 +335,43 @@ def test_the_export_tells_what_berth_does_not_have_either(source: Source, export
 
 
 def test_dockers_registry_serves_the_export(
-    source: Source, adopted: Adopted, exported: Path
+    source: Source, exported: Path, new: tuple[bytes, bytes]
 ) -> None:
     for link in (exported / BASE / "repositories" / BUSY).rglob("link"):
         digest = link.read_text()
         assert digest_of(data_path(exported, digest).read_bytes()) == digest
     with DockerRegistry(exported) as registry:
         check_served(registry.host, source)
+        with Wires(registry.host) as wires:
+            check_new(Puller(wires, source.damage), *new)
+    garbage = set(registry.garbage())
+    assert digest_of(b"alone") in garbage
     needed = {
         part["digest"]
         for repository in source.repositories.values()
         for payload in repository.manifests.values()
         for part, _ in references(json.loads(payload))
     }
-    assert not needed.intersection(registry.garbage())
+    assert not garbage.intersection(needed, map(digest_of, new), [digest_of(new[0], "sha512")])
     shared = data_path(source.root, digest_of(b"{}"))
     assert shared.samefile(data_path(exported, digest_of(b"{}")))
+
+
+def check_new(puller: Puller, image: bytes, signature: bytes) -> None:
+    digest = digest_of(image, "sha512")
+    status, headers, body = puller.get(f"{NEW}/manifests/v1")
+    assert (status, headers["Docker-Content-Digest"], body) == (200, digest, image)
+    listing = json.loads(puller.get(f"{NEW}/manifests/{fallback_tag(digest)}").body)
+    assert [each["digest"] for each in listing["manifests"]] == [digest_of(signature)]
+    assert puller.get(f"{NEW}/manifests/{digest_of(signature)}").body == signature
+    assert {BUSY, NEW, ALONE} <= set(puller.catalog())
+    assert puller.get(f"{ALONE}/blobs/{digest_of(b'alone')}").body == b"alone"
+
+
+def fallback_tag(digest: str) -> str:
+    """distribution-spec, "Referrers Tag Schema"."""
+    algorithm, _, reference = digest.partition(":")
+    return f"{algorithm}-{reference[:64]}"
 
 
 def test_the_export_has_the_dates_of_the_source(source: Source, exported: Path) -> None:
@@ -349,6 +398,10 @@ def history(server: LiveServer) -> set[tuple[str, ...]]:
         return set(database.execute(_HISTORY).fetchall())
 
 
+def from_source(rows: set[tuple[str, ...]]) -> set[tuple[str, ...]]:
+    return {row for row in rows if not row[0].startswith(OURS)}
+
+
 def test_the_export_can_be_adopted_again(
     source: Source, adopted: Adopted, exported: Path, tmp_path: Path
 ) -> None:
@@ -363,6 +416,6 @@ def test_the_export_can_be_adopted_again(
     assert blocks(files_of(exported)) == blocks(again.before)
     here, there = (history(server) for server in (adopted.server, again.server))
     stepped_over = source.damage.stepped_over
-    here = {row for row in here if row[2] not in stepped_over.get(row[0], ()) and row[0] != BUSY}
-    assert here == {row for row in there if row[0] != BUSY}
+    here = {row for row in here if row[2] not in stepped_over.get(row[0], ())}
+    assert from_source(here) == from_source(there)
     assert len(here) > 600
