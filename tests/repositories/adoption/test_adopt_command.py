@@ -49,7 +49,10 @@ def test_json_has_everything(tree: TreeMaker, tmp_path: Path) -> None:
     found = json.loads(manage("--json", "-"))
     assert found["report"] == {
         **found["report"],
-        "repositories": 1, "tags": 1, "dry_run": False, "was_finished": False,
+        "repositories": 1,
+        "tags": 1,
+        "dry_run": False,
+        "was_finished": False,
     }
     assert found["findings"] == [
         {
