@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def images(tree: TreeMaker) -> tuple[Digest, Digest]:
     return one, tree.image(WORKER, b"three", b"shared", tags=("latest",))
 
 
-def all_rows() -> dict[str, list[dict[str, object]]]:
+def all_rows() -> dict[str, list[Any]]:
     return {model.__name__: list(model.objects.order_by("pk").values()) for model in MODELS}
 
 
