@@ -88,6 +88,7 @@ def _take(blob: NamedBlob, target: Path, draft: Path, taken: Taken, advance: Adv
     draft.unlink(missing_ok=True)
     if storage().link_out(blob.digest, draft):
         if (size := size_of(draft)) != blob.size:
+            draft.unlink()  # nobody shall write into what is the registry's file
             raise _Damaged(f"its file has {size} bytes instead of {blob.size}")
         advance(blob.size)
         amount = taken.linked

@@ -5,6 +5,7 @@ tags last. So whoever looks at a tree that is not whole yet never finds a tag wi
 """
 
 import os
+import sqlite3
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
@@ -54,6 +55,8 @@ def export(*, destination: Path, globs: Sequence[str], progress: Progress) -> Re
                 report = Report(found=found, lost=found.lost)
                 _Export(tree, rows, report).run(lease, progress)
                 _remove_gone(tree, set(rows.repositories()), globs, report)
+        except sqlite3.Error as error:  # of the file of rows; the database's own are Django's
+            raise BackupError(f"{destination} cannot be written: {error}.") from error
         finally:
             tree.end()
         os.sync()
@@ -93,14 +96,14 @@ class _Export:
 
     def _take_blobs(self, advance: Advance) -> None:
         for blob, is_damaged in self._rows.blobs():
+            target = self._tree.blob_path(blob.digest)
+            target.parent.mkdir(parents=True, exist_ok=True)
             if is_damaged:
                 users = hits.described(str(blob.digest))
                 self._report.lost.append(Lost(blob.digest, "it is known to be damaged", users))
-                continue
-            target = self._tree.blob_path(blob.digest)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if not take(blob, target, self._tree.draft, self._report, advance):
-                target.parent.rmdir()
+                self._tree.remove_blob(blob.digest)
+            elif not take(blob, target, self._tree.draft, self._report, advance):
+                self._tree.remove_blob(blob.digest)
 
     def _link_contents(self, name: str, lost: AbstractSet[str]) -> None:
         repository = self._tree.repository(name)

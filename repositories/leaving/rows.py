@@ -36,6 +36,11 @@ CREATE TABLE tag (repository TEXT, name TEXT, digest TEXT, at INTEGER,
 CREATE TABLE change (repository TEXT, name TEXT, digest TEXT, at INTEGER);
 CREATE INDEX changes ON change (repository, name);
 """
+_COUNTS = """
+SELECT (SELECT COUNT(*) FROM repository), (SELECT COUNT(*) FROM revision),
+       (SELECT COUNT(*) FROM tag JOIN revision USING (repository, digest)),
+       (SELECT COALESCE(SUM(size), 0) FROM blob)
+"""
 _REFERRERS = """
 SELECT subject, referrer, at FROM revision
 WHERE repository = ? AND subject <> '' ORDER BY subject, digest
@@ -76,10 +81,9 @@ class Found:
     """
 
     repositories: int = 0
-    blobs: int = 0
-    bytes: int = 0
     manifests: int = 0
     tags: int = 0
+    bytes: int = 0  # of blobs
     fallbacks: int = 0
     retyped: list[str] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
@@ -113,12 +117,7 @@ class Rows:
                 self._list_referrers(name, found)
                 self._file.execute("COMMIT")
         database.release()
-        found.repositories = self._one("SELECT COUNT(*) FROM repository")[0]
-        found.manifests = self._one("SELECT COUNT(*) FROM revision")[0]
-        found.tags = self._one("SELECT COUNT(*) FROM tag JOIN revision USING (repository, digest)")[
-            0
-        ]
-        found.blobs, found.bytes = self._one("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM blob")
+        found.repositories, found.manifests, found.tags, found.bytes = self._one(_COUNTS)
         return found
 
     def _read_links(self, pk: int, name: str) -> None:

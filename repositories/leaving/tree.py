@@ -77,11 +77,8 @@ class Repository:
         return (self._folder / "_uploads").exists()
 
     def _link(self, folder: Path, digest: str, at: int) -> None:
-        path, content = folder / _LINK, digest.encode("ascii")
-        if _content(path) != content:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._draft.write_bytes(content)
-            os.replace(self._draft, path)
+        path = folder / _LINK
+        _write(path, digest.encode("ascii"), self._draft)
         os.utime(path, ns=(at, at))
 
 
@@ -115,12 +112,14 @@ class Tree:
 
     def write_blob(self, digest: Digest, content: bytes) -> None:
         """Have a blob whose bytes are at hand, such as a manifest."""
+        _write(self.blob_path(digest), content, self.draft)
+
+    def remove_blob(self, digest: Digest) -> None:
+        """Remove what is there, as the blob is lost."""
         path = self.blob_path(digest)
-        if _content(path) != content:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.draft.unlink(missing_ok=True)
-            self.draft.write_bytes(content)
-            os.replace(self.draft, path)
+        path.unlink(missing_ok=True)
+        with suppress(OSError):  # there is none, or something of others
+            path.parent.rmdir()
 
     def repository(self, name: str) -> Repository:
         return Repository(self._repositories / name, self.draft)
@@ -133,11 +132,15 @@ class Tree:
             names[:] = [name for name in names if not name.startswith("_")]
 
 
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
+def _write(path: Path, content: bytes, draft: Path) -> None:
+    """Have a file of that content, whole or not at all."""
+    with suppress(FileNotFoundError):
+        if path.read_bytes() == content:
+            return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft.unlink(missing_ok=True)  # it may be another name of a blob, not to be written into
+    draft.write_bytes(content)
+    os.replace(draft, path)
 
 
 def _remove(folders: Iterable[Path]) -> int:

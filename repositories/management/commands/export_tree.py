@@ -72,7 +72,7 @@ class Command(BaseCommand):
         for name in _AMOUNTS:
             amount = getattr(report, name)
             table.add_row(f"blobs {name}", f"{amount.blobs} ({decimal(amount.bytes)})")
-        table.add_row("blobs lost", str(len(report.lost)))
+        table.add_row("lost", str(len(report.lost)))
         table.add_row("removed, as they are no more", str(report.removed))
         console.print(table)
         for image in found.retyped[:_MOST_SHOWN]:

@@ -354,6 +354,47 @@ def test_lost_blobs_are_named_with_their_images_and_all_else_is_exported(
     assert len(exported.links("_manifests/tags")) == 6
 
 
+def test_a_file_of_another_size_is_not_exported_and_stays_as_it_is(
+    writer: Principal, exported: Exported, disk: FilesystemStorage
+) -> None:
+    push_image(writer, LAYER, tags=["v1"])
+    last = Digest.of(max((CONFIG, LAYER), key=lambda content: str(Digest.of(content))))
+    disk.blob_path(last).write_bytes(b"another size")
+    manifest = Manifest.objects.get()
+    for tag in ("v2", "v3"):  # so that nothing but links is new the second time
+        Tag.objects.create(repository=manifest.repository, name=tag, manifest=manifest)
+        [lost] = exported.again().lost
+        assert lost.why.startswith("its file has 12 bytes instead of ")
+        assert disk.blob_path(last).read_bytes() == b"another size"
+        assert not exported.blob(last).parent.exists()
+
+
+def test_what_an_earlier_run_has_of_a_blob_that_is_known_to_be_damaged_is_removed(
+    writer: Principal, exported: Exported
+) -> None:
+    push_image(writer, LAYER, tags=["v1"])
+    exported.again()
+    Blob.objects.filter(digest=str(Digest.of(LAYER))).update(damaged_at=LONG_AGO)
+    assert len(exported.again().lost) == 1
+    assert not exported.blob(Digest.of(LAYER)).exists()
+    assert folder_of(Digest.of(LAYER)) not in exported.links("_layers")
+
+
+def test_a_disk_that_is_full_is_told_in_one_line(
+    writer: Principal, exported: Exported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push_image(writer, LAYER, tags=["v1"])
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Rows, "_add", full)
+    told = refused("export_tree", str(exported.root))
+    assert told == f"{exported.root} cannot be written: database or disk is full."
+    monkeypatch.undo()
+    assert exported.again().lost == []
+
+
 def test_a_manifest_whose_bytes_have_changed_is_told_and_not_exported(
     writer: Principal, exported: Exported
 ) -> None:
