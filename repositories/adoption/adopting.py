@@ -317,7 +317,7 @@ class _Work:
                 path = self._blobs.below(digest)
                 findings.append(Finding(seen.flaw, "", str(digest), path, seen.detail))
         new = [file for file in new if file.seen.flaw not in _NO_BLOB]
-        return len(new) if self._report.is_dry_run else _nominate(new)
+        return len(new) if self._report.is_dry_run or not new else _nominate(new)
 
     def _close(self, principal: Principal, findings: list[Finding], garbage: int) -> None:
         # Whose grace begins now.

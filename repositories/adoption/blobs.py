@@ -51,6 +51,8 @@ class Blobs:
     def __init__(self, tree: Tree, *, verify: bool = False, read: Read = nobody_counts) -> None:
         self._tree, self._verify, self._read = tree, verify, read
         self._seen: dict[Digest, Seen] = {}
+        # Folders of many blobs that are no symbolic links.
+        self._plain: set[str] = set()
         self._hashes: dict[tuple[Digest, str], str] = {}
 
     def path(self, digest: Digest) -> str:
@@ -93,7 +95,7 @@ class Blobs:
         except OSError as error:
             return Seen(0, None, Kind.UNREADABLE, error.strerror or "")
         at = datetime.fromtimestamp(status.st_mtime, UTC)
-        if stat.S_ISLNK(status.st_mode) or os.path.realpath(path) != self._real(path):
+        if stat.S_ISLNK(status.st_mode) or self._is_led_astray(digest):
             return Seen(0, None, Kind.SYMLINK)
         if not stat.S_ISREG(status.st_mode):
             return Seen(0, None, Kind.UNKNOWN, "it is no file")
@@ -103,9 +105,15 @@ class Blobs:
             return Seen(status.st_size, at, Kind.UNREADABLE, os.strerror(errno.EACCES))
         return Seen(status.st_size, at)
 
-    def _real(self, path: str) -> str:
-        """The path, where nothing below the folder of blobs is a symbolic link."""
-        return path.replace(str(self._tree.blobs), os.path.realpath(self._tree.blobs), 1)
+    def _is_led_astray(self, digest: Digest) -> bool:
+        """Whether a folder on the way from the blobs' to this one's is a symbolic link."""
+        folder = f"{self._tree.blobs}/{digest.algorithm}"
+        for path in (folder, f"{folder}/{digest.hex[:2]}"):
+            if path not in self._plain:
+                if os.path.islink(path):
+                    return True
+                self._plain.add(path)
+        return os.path.islink(f"{folder}/{digest.hex[:2]}/{digest.hex}")
 
     def _compared(self, digest: Digest, target: Digest, seen: Seen) -> Seen:
         """What was seen at `target`, and whether it hashes to `digest`."""
