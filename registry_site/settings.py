@@ -26,12 +26,13 @@ VERSION = __version__
 
 # --- where things are -------------------------------------------------------------------------
 
-DATA_FOLDER = data_folder.prepare(Path(env.text("REGISTRY_DATA", str(BASE_DIR / "var"))).resolve())
+_data = Path(env.text("REGISTRY_DATA", str(BASE_DIR / "var"))).resolve()
+# The root of a tree that another registry goes on writing to, and that this one only shows.
+SHADOW = data_folder.shadowed(env.text("REGISTRY_SHADOW"), _data)
+DATA_FOLDER = data_folder.prepare(_data)
 SECRET_KEY = env.text("SECRET_KEY") or data_folder.secret_key(DATA_FOLDER)
 DEBUG = env.flag("DEBUG", default=False)
 
-# The root of a tree that another registry goes on writing to, and that this one only shows.
-SHADOW = data_folder.shadowed(env.text("REGISTRY_SHADOW"), DATA_FOLDER)
 env.choice("REGISTRY_STORAGE", "filesystem", ("filesystem",))
 BLOB_STORAGE: dict[str, Any] = {
     "BACKEND": "repositories.storage.filesystem.FilesystemStorage",

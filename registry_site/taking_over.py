@@ -9,7 +9,7 @@ from django.core.management import CommandError
 from accounts.management.local import OPERATOR
 from repositories.adoption import adopting, following
 from repositories.adoption.reports import AdoptionError, Progress
-from repositories.management.commands.adopt import stoppable, summary
+from repositories.management.adoption import stoppable, summary
 
 _EVERY_SECONDS = 5.0
 
@@ -49,7 +49,8 @@ def begin(*, is_open: bool) -> None:
     except KeyboardInterrupt:
         raise CommandError("Stopped while a tree was taken over: the next start goes on.") from None
     except AdoptionError as error:
-        raise CommandError(f"{error} REGISTRY_ADOPT=false leaves a tree alone.") from error
+        advice = "" if settings.SHADOW else " REGISTRY_ADOPT=false leaves the tree alone."
+        raise CommandError(f"{error}{advice}") from error
     except OSError as error:
         raise CommandError(f"A file of the tree cannot be used: {error}.") from error
 

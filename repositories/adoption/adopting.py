@@ -9,7 +9,6 @@ is remembered by its name for ever, so that what people delete or move in Berth 
 it. In the end the files that no record names become blobs that nothing needs: the collector's.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count
 from django.utils import timezone
 
 from repositories import quotas, reviews
@@ -43,8 +43,6 @@ _GARBAGE_PIECE = 200
 _FEW_IMAGES = 20
 # What is wrong with a file that no record names, and makes it none of a blob's.
 _NO_BLOB = frozenset({Kind.SYMLINK, Kind.UNKNOWN})
-
-logger = logging.getLogger(__name__)
 
 
 def default_visibility(*, is_open: bool = False) -> str:
@@ -84,7 +82,6 @@ def adopt(
     that have come since. A `dry_run` writes nothing. Where nobody else can be writing, who
     `is_alone` gives way to nobody. Raises AdoptionError, OSError, Error.
     """
-    began = time.monotonic()
     keeper = storage()
     if not isinstance(keeper, FilesystemStorage):
         raise AdoptionError("The storage is no folder, so that no tree can lie in it.")
@@ -111,9 +108,7 @@ def adopt(
 
     blobs = Blobs(tree, verify=verify, read=read)
     work = _Work(tree, row, blobs, watcher, is_own=is_own, is_alone=is_alone, is_dry_run=dry_run)
-    report = work.run(principal, visibility or default_visibility())
-    report.seconds = time.monotonic() - began
-    return report
+    return work.run(principal, visibility or default_visibility())
 
 
 def _row(root: str, *, is_dry_run: bool) -> Adoption:
@@ -310,12 +305,13 @@ class _Work:
         if not (self._is_own and self._is_whole):
             return 0
         known = Blob.objects.filter(digest__in=[str(file.digest) for file in unnamed])
-        digests = set(known.values_list("digest", flat=True))
-        new = [file for file in unnamed if str(file.digest) not in digests]
-        for digest, seen in new:
-            if seen.flaw is not None:
+        rows_of = dict(known.annotate(uses=Count("links")).values_list("digest", "uses"))
+        for digest, seen in unnamed:
+            # What a repository links has been told of there.
+            if seen.flaw is not None and not rows_of.get(str(digest)):
                 path = self._blobs.below(digest)
                 findings.append(Finding(seen.flaw, "", str(digest), path, seen.detail))
+        new = [file for file in unnamed if str(file.digest) not in rows_of]
         new = [file for file in new if file.seen.flaw not in _NO_BLOB]
         return len(new) if self._report.is_dry_run or not new else _nominate(new)
 

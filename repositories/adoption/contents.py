@@ -22,6 +22,7 @@ from repositories.oci.digests import Digest
 from repositories.oci.errors import ManifestInvalid
 
 MOST_IMAGES = 500
+MOST_BLOBS = 500
 MOST_BYTES = 8 * 1024 * 1024
 _KINDS = {Kind.BLOB_MISSING: Kind.MANIFEST_MISSING, Kind.BLOB_EMPTY: Kind.MANIFEST_EMPTY}
 
@@ -53,6 +54,11 @@ class Batch:
     images: list[Image] = field(default_factory=list)
     blobs: dict[Digest, Held] = field(default_factory=dict)
     bytes: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is as much as one transaction should have: each blob may be locked in it."""
+        return len(self.blobs) >= MOST_BLOBS or self.bytes > MOST_BYTES
 
 
 class _Unusable(Exception):
@@ -111,31 +117,36 @@ class Contents:
             yield from (tag.current, *tag.earlier)
 
     def batches(self, most: int = MOST_IMAGES) -> Iterator[Batch]:
-        """The manifests that can be taken, `most` at a time and the oldest first; with the last of
-        them the blobs that none needs."""
+        """The manifests that can be taken, at most so many at a time and the oldest first; then
+        the blobs that none needs."""
         batch = Batch()
+        for image in self._images():
+            batch.images.append(image)
+            batch.blobs |= self._parts(image)
+            batch.bytes += len(image.payload)
+            if len(batch.images) == most or batch.is_full:
+                yield batch
+                batch = Batch()
+        for digest, held in self._loose():
+            batch.blobs[digest] = held
+            if batch.is_full:
+                yield batch
+                batch = Batch()
+        yield batch
+
+    def _images(self) -> Iterator[Image]:
         revisions = sorted(self.records.revisions.items(), key=lambda each: (each[1].at, each[0]))
         for digest, link in revisions:
             if digest in self._known:
                 continue
-            if not self._is_wanted(f"{self.records.name}@{digest}"):
-                self._taken.add(digest)
-                continue
-            try:
-                image = self._image(digest, link)
-            except _Unusable as error:
-                self._is_stepped_over = True
-                self._find(f"{self.records.name}@{digest}", digest, *error.args)
-                continue
+            if self._is_wanted(f"{self.records.name}@{digest}"):
+                try:
+                    yield self._image(digest, link)
+                except _Unusable as error:
+                    self._is_stepped_over = True
+                    self._find(f"{self.records.name}@{digest}", digest, *error.args)
+                    continue
             self._taken.add(digest)
-            batch.images.append(image)
-            batch.blobs |= self._parts(image)
-            batch.bytes += len(image.payload)
-            if len(batch.images) == most or batch.bytes > MOST_BYTES:
-                yield batch
-                batch = Batch()
-        batch.blobs |= self._loose()
-        yield batch
 
     def tags(self) -> Iterator[TagRecord]:
         """The tags that name what was taken. After all of `batches`."""
@@ -220,9 +231,8 @@ class Contents:
 
     # --- links ---
 
-    def _loose(self) -> dict[Digest, Held]:
-        """The blobs that the repository links, and that no manifest needed so far."""
-        loose = {}
+    def _loose(self) -> Iterator[tuple[Digest, Held]]:
+        """The blobs that the repository links, and that no manifest needed."""
         for digest, link in self.records.layers.items():
             if digest in self._held or digest in self._linked or not self._is_wanted(str(digest)):
                 continue
@@ -233,8 +243,7 @@ class Contents:
             if seen.flaw is not None:
                 self._find(str(digest), link.target, seen.flaw, seen.detail)
                 continue
-            loose[digest] = Held(link.target, seen.size, seen.at or link.at, link.at)
-        return loose
+            yield digest, Held(link.target, seen.size, seen.at or link.at, link.at)
 
 
 def _parsed(payload: bytes) -> oci.ParsedManifest:

@@ -66,8 +66,8 @@ def follow(*, is_open: bool = False) -> Followed:
             shown.add(name)
             _follow(records, blobs, visibility, done)
     if walk.is_whole:
-        for repository in Repository.objects.exclude(name__in=shown):
-            _remove(repository)
+        for name in set(Repository.objects.values_list("name", flat=True)) - shown:
+            _remove(name)
             done.removed += 1
     _mend(blobs)
     Blob.objects.filter(links=None).delete()
@@ -173,21 +173,23 @@ def _gone(known: Collection[Digest], there: Collection[Digest], doubtful: set[st
     return sorted({str(digest) for digest in known if digest not in there} - doubtful)
 
 
-def _remove(repository: Repository) -> None:
+def _remove(name: str) -> None:
     """Remove a repository that the tree has not any more."""
     with transaction.atomic():
-        forget_on_commit(repository.name)
-        Manifest.objects.filter(repository=repository).delete()
-        BlobLink.objects.filter(repository=repository).delete()
-        repository.delete()
+        forget_on_commit(name)
+        Manifest.objects.filter(repository__name=name).delete()
+        BlobLink.objects.filter(repository__name=name).delete()
+        Repository.objects.filter(name=name).delete()
 
 
 def _mend(blobs: Blobs) -> None:
     """Show blobs again that were lost and have been pushed anew."""
     for row in Blob.objects.exclude(damaged_at=None):
         digest = Digest.parse(row.digest)
-        seen = blobs.compare(digest) if digest.algorithm == CANONICAL else None
-        if seen is None or seen.flaw is not None:
+        # Read again only when it may be what it was: this is done every half a minute.
+        if digest.algorithm != CANONICAL or blobs.look(digest).size != row.size:
+            continue
+        if (seen := blobs.compare(digest)).flaw is not None:
             continue
         with transaction.atomic():
             found = Repository.objects.filter(blob_links__blob=row)

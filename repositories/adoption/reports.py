@@ -42,7 +42,6 @@ class Report:
     garbage: int = 0  # files that no record names
     left: int = 0  # links that are left where they are
     findings: list[Finding] = field(default_factory=list)
-    seconds: float = 0.0
 
 
 def report_of(row: Adoption, *, was_finished: bool = False) -> Report:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from accounts.management.local import OPERATOR
 from repositories.adoption import adopting
 from repositories.adoption.findings import printable
 from repositories.adoption.reports import AdoptionError, Progress, Report
+from repositories.management.adoption import stoppable, summary
 from repositories.models import Repository
 from repositories.pace import Bucket, rate_of
 
@@ -114,16 +114,6 @@ class Command(BaseCommand):
             console.print(line, markup=False, soft_wrap=True)
 
 
-@contextmanager
-def stoppable() -> Iterator[None]:
-    """Within, SIGTERM is what Ctrl-C is: what is under way ends, and can be gone on with."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
 def _rate(text: str | None) -> int | None:
     """Raises CommandError."""
     try:
@@ -178,27 +168,6 @@ def _table(report: Report) -> Table:
         lines = [escape(printable(line)) for line in (where, finding.detail) if line]
         table.add_row(finding.kind, escape(printable(finding.target)), "\n".join(lines))
     return table
-
-
-def summary(report: Report) -> Iterator[str]:
-    """The report in a few lines, without what is damaged."""
-    if report.was_finished:
-        yield f"The tree at {report.root} was taken over before: nothing was done. Its report:"
-    would = "would be " if report.is_dry_run else ""
-    yield (
-        f"{report.repositories} repositories, {report.manifests} manifests and {report.tags} tags "
-        f"{would}taken over from {report.root}"
-    )
-    yield f"{report.blobs} files of blobs, {report.bytes} bytes; 0 bytes copied"
-    if report.garbage:
-        yield f"{report.garbage} files that no record names {would}left to the garbage collector"
-    if report.left:
-        yield f"{report.left} links {would}left alone, beside manifests that cannot be used"
-    yield (
-        f"{len(report.findings)} things are wrong, and were stepped over"
-        if report.findings
-        else "nothing is damaged"
-    )
 
 
 def _write(report: Report, file: TextIO) -> None:

@@ -209,6 +209,15 @@ class TestAWholeTree:
         take(visibility="internal")
         assert Repository.objects.get().visibility == "internal"
 
+    def test_a_registry_that_is_read_only_takes_it_over_all_the_same(
+        self, tree: TreeMaker, take: Take, settings: Settings
+    ) -> None:
+        """Who moves has set that on the old one first, and keeps the setting."""
+        settings.READ_ONLY = True
+        image = tree.image(APP, b"one", tags=("1.0",))
+        take()
+        assert pulled(APP, "1.0") == str(image)
+
     def test_it_is_written_down_who_did_it(self, tree: TreeMaker, take: Take) -> None:
         tree.image(APP, b"one", tags=("1.0",))
         take()
