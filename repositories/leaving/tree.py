@@ -39,8 +39,8 @@ class Repository:
         self._tags = folder / "_manifests" / "tags"
 
     def prepare(self) -> None:
-        """Have the folders by which that registry's catalog and garbage collector find it."""
-        for folder in (self.layers, self.revisions):
+        """Have the folders by which that registry finds it, or says that there is no such one."""
+        for folder in (self.layers, self.revisions, self._tags):
             folder.mkdir(parents=True, exist_ok=True)
 
     def add(self, folder: Path, digest: str, at: int) -> None:

@@ -116,7 +116,6 @@ class Filler:
         *,
         is_docker: bool = False,
         algorithm: str = "sha256",
-        **fields: Any,
     ) -> bytes:
         """An image of the base and a layer of its own, which is pushed."""
         layer = random.Random(seed).randbytes(random.Random(seed).randrange(100, 3_000))
@@ -136,7 +135,7 @@ class Filler:
                 descriptor(BASE, kind),
                 descriptor(layer, kind) | {"digest": digest},
             ],
-        } | fields
+        }
         return json.dumps(document, indent=1).encode()
 
     def _manifest(

@@ -366,6 +366,7 @@ def check_new(puller: Puller, image: bytes, signature: bytes) -> None:
     assert puller.get(f"{NEW}/manifests/{digest_of(signature)}").body == signature
     assert {BUSY, NEW, ALONE} <= set(puller.catalog())
     assert puller.get(f"{ALONE}/blobs/{digest_of(b'alone')}").body == b"alone"
+    assert not json.loads(puller.get(f"{ALONE}/tags/list").body)["tags"]
 
 
 def fallback_tag(digest: str) -> str:
