@@ -337,22 +337,18 @@ def test_the_export_tells_what_berth_does_not_have_either(source: Source, export
 def test_dockers_registry_serves_the_export(
     source: Source, exported: Path, new: tuple[bytes, bytes]
 ) -> None:
-    for link in (exported / BASE / "repositories" / BUSY).rglob("link"):
-        digest = link.read_text()
-        assert digest_of(data_path(exported, digest).read_bytes()) == digest
     with DockerRegistry(exported) as registry:
         check_served(registry.host, source)
         with Wires(registry.host) as wires:
             check_new(Puller(wires, source.damage), *new)
+            check_busy(Puller(wires, source.damage))
+    manifests = [each for it in source.repositories.values() for each in it.manifests.values()]
+    needed = {digest_of(new[0], "sha512"), *map(digest_of, (*manifests, *new))}
+    for payload in (*manifests, *new):
+        needed |= {part["digest"] for part, _ in references(json.loads(payload))}
     garbage = set(registry.garbage())
     assert digest_of(b"alone") in garbage
-    needed = {
-        part["digest"]
-        for repository in source.repositories.values()
-        for payload in repository.manifests.values()
-        for part, _ in references(json.loads(payload))
-    }
-    assert not garbage.intersection(needed, map(digest_of, new), [digest_of(new[0], "sha512")])
+    assert not garbage & needed
     shared = data_path(source.root, digest_of(b"{}"))
     assert shared.samefile(data_path(exported, digest_of(b"{}")))
 
@@ -369,6 +365,18 @@ def check_new(puller: Puller, image: bytes, signature: bytes) -> None:
     assert not json.loads(puller.get(f"{ALONE}/tags/list").body)["tags"]
 
 
+def check_busy(puller: Puller) -> None:
+    """Whatever the moment was: what is there is whole."""
+    tags = puller.tags(BUSY)
+    assert tags
+    for tag in tags:
+        status, headers, body = puller.get(f"{BUSY}/manifests/{tag}")
+        assert (status, headers["Docker-Content-Digest"]) == (200, digest_of(body)), tag
+        for part, _ in references(json.loads(body)):
+            blob = puller.get(f"{BUSY}/blobs/{part['digest']}")
+            assert (blob.status, digest_of(blob.body)) == (200, part["digest"]), tag
+
+
 def fallback_tag(digest: str) -> str:
     """distribution-spec, "Referrers Tag Schema"."""
     algorithm, _, reference = digest.partition(":")
@@ -376,19 +384,22 @@ def fallback_tag(digest: str) -> str:
 
 
 def test_the_export_has_the_dates_of_the_source(source: Source, exported: Path) -> None:
-    """To the microsecond, which is what databases keep."""
+    """To the microsecond, which is what databases keep: of each move of a tag."""
     compared = 0
     for name, repository in source.repositories.items():
         for tag in repository.tags.keys() & {"latest"}:
             if f"{name}:{tag}" in source.damage.lost:
                 continue
+            folder = Path(BASE) / "repositories" / name / "_manifests" / "tags" / tag
             for digest in repository.moves[tag]:
-                place = f"{BASE}/repositories/{name}/_manifests/tags/{tag}/index/{path_of(digest)}"
-                there, here = (root / place / "link" for root in (source.root, exported))
+                place = folder / "index" / path_of(digest) / "link"
+                is_current = digest == repository.tags[tag]
+                there = source.root / (folder / "current" / "link" if is_current else place)
                 if not there.read_bytes() or digest in source.damage.stepped_over.get(name, []):
                     continue
-                assert here.read_text() == digest
-                assert abs(there.stat().st_mtime - here.stat().st_mtime) < 1.0, here
+                assert (exported / place).read_text() == digest
+                apart = there.stat().st_mtime - (exported / place).stat().st_mtime
+                assert abs(apart) < 0.000_01, place
                 compared += 1
     assert compared > 250
 
