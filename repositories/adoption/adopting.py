@@ -167,8 +167,9 @@ class _Work:
         for name in found.names:
             self._repository(name, visibility, done.get(name))
             self._progress.advance()
-        for name in found.misnamed:
-            self._named.update(self._tree.records(name).named())
+        for records in map(self._tree.records, found.misnamed):
+            self._is_whole &= records.is_whole
+            self._named.update(records.named())
         self._finish(principal, found)
         return self._report if self._report.is_dry_run else report_of(self._row)
 
