@@ -28,7 +28,7 @@ from repositories.adoption.findings import TAKEN, Finding, Kind
 from repositories.adoption.reports import AdoptionError, Progress, Report, report_of
 from repositories.adoption.tree import NoTree, Tree, Walk
 from repositories.audit import record as write_down
-from repositories.database import again_on_conflict, give_way, lock_digest, pieces
+from repositories.database import again_on_conflict, give_way, lock_digests, pieces
 from repositories.models import AdoptedRepository, Adoption, Blob, Repository
 from repositories.models.adoption import MAX_ROOT_LENGTH
 from repositories.oci.digests import Digest
@@ -343,8 +343,9 @@ def _nominate(files: list[StoredFile]) -> int:
     """Give the files rows, and have those looked at when the grace is over; how many they were."""
     with transaction.atomic():
         ids = []
+        # As the collector does, which may be about to move a file.
+        lock_digests(digest for digest, _ in files)
         for digest, seen in sorted(files):
-            lock_digest(digest)  # as the collector does, which may be about to move the file
             try:
                 storage().blob_size(digest)
             except BlobMissing:
