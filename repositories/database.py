@@ -159,8 +159,21 @@ def lock_digest(digest: Digest) -> None:
     SQLite has one writer at a time anyway.
     """
     if connection.vendor == "postgresql":
-        key = int(digest.hex[:16], 16) - 2**63
-        execute("SELECT pg_advisory_xact_lock(%s)", [key])
+        execute("SELECT pg_advisory_xact_lock(%s)", [_key(digest)])
+
+
+def lock_digests(digests: Iterable[Digest]) -> None:
+    """The same for several, of which PostgreSQL keeps some thousands at most for everybody.
+
+    In one order, so that two cannot wait for each other.
+    """
+    if connection.vendor == "postgresql":
+        keys = sorted(_key(digest) for digest in digests)
+        execute("SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [keys])
+
+
+def _key(digest: Digest) -> int:
+    return int(digest.hex[:16], 16) - 2**63
 
 
 def give_way(*, since: float) -> None:

@@ -9,7 +9,12 @@ from repositories import limits
 from repositories.limits import Limits, Shown
 from repositories.oci.errors import ReadOnly
 
-SETTING = "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED"
+_SETTING = "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED"
+
+
+def setting() -> str:
+    """The setting that makes the whole registry read-only, if one does."""
+    return "REGISTRY_SHADOW" if settings.SHADOW else _SETTING
 
 
 def hold(repository: str) -> Limits:
@@ -51,7 +56,7 @@ def why(repository: str, found: Limits | Shown) -> ReadOnly | None:
     if settings.READ_ONLY:
         return ReadOnly(
             "the registry is read-only for now: pulls go on, and its operator can end this by "
-            f"{SETTING}=false",
+            f"{_SETTING}=false",
             by_setting=True,
         )
     if found.is_read_only:

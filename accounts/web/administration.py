@@ -14,7 +14,7 @@ from accounts.web.paging import page_of
 from accounts.web.principal import principal_of
 from accounts.web.users import search_of
 from repositories import limit_settings
-from repositories.read_only import SETTING
+from repositories.read_only import setting
 
 
 @page("GET")
@@ -68,5 +68,9 @@ def read_only(request: SignedInRequest) -> HttpResponse:
         is_on, is_off = _("The registry is read-only now."), _("Pushes are taken again.")
         messages.success(request, is_on if state == "on" else is_off)
         return redirect("manage-read-only")
-    context = {"mode": limit_settings.mode(), "by_setting": settings.READ_ONLY, "setting": SETTING}
+    context = {
+        "mode": limit_settings.mode(),
+        "by_setting": settings.READ_ONLY,
+        "setting": setting(),
+    }
     return render(request, "accounts/manage/read_only.html", context)

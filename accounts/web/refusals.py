@@ -1,5 +1,6 @@
 """What errors that programs are told in English say to people, in their language."""
 
+from django.conf import settings
 from django.utils.translation import gettext, ngettext
 
 from repositories.oci.errors import (
@@ -10,7 +11,7 @@ from repositories.oci.errors import (
     Unavailable,
 )
 from repositories.quotas import in_words
-from repositories.read_only import SETTING
+from repositories.read_only import setting
 
 # What a limit forbids.
 FORBIDDEN = (ReadOnly, TagImmutable, QuotaExceeded)
@@ -52,12 +53,17 @@ def explain_refusal(error: ReadOnly | TagImmutable | QuotaExceeded) -> str:
             "This repository is archived: pulls go on. Its maintainers can change that in its "
             "settings."
         )
+    if error.reason == "setting" and settings.SHADOW:
+        return gettext(
+            "This server only shows what another registry holds, and takes no changes: make them "
+            "there."
+        )
     if error.reason == "setting":
         text = gettext(
             "This server is read-only for now: pulls go on. Its operator can end this by "
             "%(setting)s=false."
         )
-        return text % {"setting": SETTING}
+        return text % {"setting": setting()}
     return gettext(
         "This server is read-only for now: pulls go on. Administrators can switch this off."
     )

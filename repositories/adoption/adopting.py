@@ -28,7 +28,7 @@ from repositories.adoption.findings import TAKEN, Finding, Kind
 from repositories.adoption.reports import AdoptionError, Progress, Report, report_of
 from repositories.adoption.tree import NoTree, Tree, Walk
 from repositories.audit import record as write_down
-from repositories.database import again_on_conflict, give_way, lock_digest, pieces
+from repositories.database import again_on_conflict, give_way, lock_digests, pieces
 from repositories.models import AdoptedRepository, Adoption, Blob, Repository
 from repositories.models.adoption import MAX_ROOT_LENGTH
 from repositories.oci.digests import Digest
@@ -167,8 +167,9 @@ class _Work:
         for name in found.names:
             self._repository(name, visibility, done.get(name))
             self._progress.advance()
-        for name in found.misnamed:
-            self._named.update(self._tree.records(name).named())
+        for records in map(self._tree.records, found.misnamed):
+            self._is_whole &= records.is_whole
+            self._named.update(records.named())
         self._finish(principal, found)
         return self._report if self._report.is_dry_run else report_of(self._row)
 
@@ -342,8 +343,9 @@ def _nominate(files: list[StoredFile]) -> int:
     """Give the files rows, and have those looked at when the grace is over; how many they were."""
     with transaction.atomic():
         ids = []
+        # As the collector does, which may be about to move a file.
+        lock_digests(digest for digest, _ in files)
         for digest, seen in sorted(files):
-            lock_digest(digest)  # as the collector does, which may be about to move the file
             try:
                 storage().blob_size(digest)
             except BlobMissing:

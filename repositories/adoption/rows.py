@@ -22,7 +22,7 @@ from repositories import database, limits
 from repositories.adoption.contents import Batch, Contents, Held, Image
 from repositories.adoption.findings import Finding, Kind
 from repositories.adoption.tree import Link, TagRecord
-from repositories.database import again_on_conflict, fetch, lock_digest, pieces, placeholders
+from repositories.database import again_on_conflict, fetch, lock_digests, pieces, placeholders
 from repositories.memory import forget_on_commit
 from repositories.models import ManifestBlob
 from repositories.oci.digests import Digest
@@ -195,9 +195,10 @@ def _blobs(blobs: Mapping[Digest, Held], paths: Paths) -> dict[str, tuple[int, i
         for digest, held in ordered
     ]
     new = _insert("repositories_blob", rows, "ON CONFLICT (digest) DO NOTHING", "digest")
-    for digest in (Digest.parse(text) for (text,) in new):
-        if not blobs[digest].is_lost:
-            _bring(digest, blobs[digest], paths)
+    whole = [digest for (text,) in new if not blobs[digest := Digest.parse(text)].is_lost]
+    lock_digests(whole)
+    for digest in whole:
+        _bring(digest, blobs[digest], paths)
     found: dict[str, tuple[int, int]] = {}
     for piece in pieces([str(digest) for digest, _ in ordered]):
         rows_of = fetch(_BLOBS + placeholders(len(piece)), piece)
@@ -206,12 +207,11 @@ def _blobs(blobs: Mapping[Digest, Held], paths: Paths) -> dict[str, tuple[int, i
 
 
 def _bring(digest: Digest, held: Held, paths: Paths) -> None:
-    """See that storage has the bytes of a blob whose row is new. Raises CannotLink, OSError.
+    """See that storage has the bytes of a blob whose row is new, and whose digest is locked.
 
     A collector that is about to set the file aside is either done, and it is taken back, or waits
-    and finds the row.
+    and finds the row. Raises CannotLink, OSError.
     """
-    lock_digest(digest)
     with suppress(BlobMissing):
         if storage().blob_size(digest) == held.size:
             return

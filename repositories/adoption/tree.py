@@ -242,6 +242,8 @@ class _Reader:
         """The link in a folder of its own; None without one, or when it cannot be used."""
         found = None
         for entry in self._scan(folder):
+            if entry.name == "signatures":  # of schema 1, beside the link of such a manifest
+                continue
             if entry.name != "link":
                 kind = Kind.LEFTOVER if entry.name.endswith(".tmp") else Kind.UNKNOWN
                 self.find(kind, entry.path)

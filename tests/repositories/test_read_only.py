@@ -253,7 +253,7 @@ def test_other_repositories_take_pushes_while_one_is_archived(
 
 @pytest.mark.parametrize(
     ("way", "words"),
-    [("setting", read_only.SETTING), ("switch", "administrator"), ("archived", "maintainer")],
+    [("setting", read_only.setting()), ("switch", "administrator"), ("archived", "maintainer")],
 )
 def test_the_refusal_says_who_can_end_it(
     way: str,

@@ -22,7 +22,7 @@ class Command(LocalCommand):
         if state:
             limit_settings.set_read_only(principal=OPERATOR, on=state == "on")
         if settings.READ_ONLY:
-            self.stdout.write(f"read-only: by {read_only.SETTING}, whatever the switch says")
+            self.stdout.write(f"read-only: by {read_only.setting()}, whatever the switch says")
         elif read_only.is_on():
             self.stdout.write("read-only: pushes and deletes are refused, nothing is collected")
         else:

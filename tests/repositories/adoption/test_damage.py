@@ -75,6 +75,8 @@ class TestManifests:
         self, tree: TreeMaker, take: Take, payload: bytes
     ) -> None:
         old = tree.push(APP, payload, "2.0")
+        # Where a first version of Docker's registry has kept signatures of schema 1.
+        tree.link(tree.revision(APP, old).parent / "signatures" / "sha256" / "x" / "link", old)
         assert found(take()) == self.lost(old, "manifest-refused")
 
     def test_an_old_schema_is_called_by_its_name(self, tree: TreeMaker, take: Take) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from repositories import blobs, jobs, tags
+from accounts.web import refusals
+from repositories import blobs, jobs, read_only, tags
 from repositories.access import Principal
 from repositories.adoption.adopting import adopt, is_called_for
 from repositories.adoption.following import Followed, follow
@@ -148,8 +149,10 @@ def test_nothing_is_taken_by_a_shadow(
     look()
     with pytest.raises(ReadOnly, match="push to that one"):
         push_image(administrator, b"new", repository=APP)
-    with pytest.raises(ReadOnly, match="push to that one"):
+    with pytest.raises(ReadOnly, match="push to that one") as refused:
         tags.delete(principal=administrator, repository=APP, name="1.0")
+    assert "another registry holds" in refusals.explain_refusal(refused.value)
+    assert read_only.setting() == "REGISTRY_SHADOW"
 
 
 def test_its_jobs_follow_the_tree_and_collect_and_scrub_nothing(

@@ -9,7 +9,7 @@ import pytest
 
 from repositories import deletion, manifests, tags
 from repositories.access import Principal
-from repositories.adoption import rows
+from repositories.adoption import contents, rows
 from repositories.adoption.adopting import is_called_for
 from repositories.adoption.reports import AdoptionError, Progress, Report
 from repositories.models import (
@@ -163,6 +163,16 @@ class TestKilled:
         assert Manifest.objects.count() == 4
         assert not is_called_for()
 
+    def test_much_comes_in_many_small_parts(
+        self, take: Take, images: tuple[Digest, Digest], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(contents, "MOST_BLOBS", 1)
+        monkeypatch.setattr(contents, "MOST_BYTES", 1)
+        report = take()
+        assert (report.repositories, report.manifests, report.tags) == (2, 4, 4)
+        assert pulled(APP, "1.0") == str(images[0])
+        assert pulled(WORKER, "latest") == str(images[1])
+
     def test_one_that_died_among_the_files_goes_on(
         self, tree: TreeMaker, take: Take, images: tuple[Digest, Digest]
     ) -> None:
@@ -248,7 +258,7 @@ class TestBesideOthers:
         """It saw no row, as ours was not committed: it comes before us, or after."""
         layer = Digest.of(b"one")
         monkeypatch.setattr(
-            rows, "lock_digest", lambda digest: disk.discard(digest) if digest == layer else None
+            rows, "lock_digests", lambda new: disk.discard(layer) if layer in new else None
         )
         take()
         assert pulled(APP, "1.0") == str(images[0])
