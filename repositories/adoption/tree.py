@@ -176,6 +176,9 @@ class _Reader:
         return [entry for entry in self._scan(str(folder)) if not self._is_other(entry)]
 
     def _scan(self, folder: str) -> list[os.DirEntry[str]]:
+        if os.path.islink(folder):  # which was told where it was found
+            self.is_whole = False
+            return []
         try:
             with os.scandir(folder) as entries:
                 return sorted(entries, key=lambda entry: entry.name)

@@ -238,6 +238,9 @@ class TestLinks:
         link.parent.mkdir(parents=True)
         link.symlink_to(outside)
         (tree.repositories / "linked").symlink_to(tree.repositories / "payments")
+        copied = tree.repositories / "copied"
+        (copied / "_manifests").mkdir(parents=True)
+        (copied / "_layers").symlink_to(tree.repositories / APP / "_layers")
         secret = tree.push_blob(APP, b"a secret of somebody's")
         tree.data(secret).unlink()
         tree.data(secret).symlink_to(outside)
@@ -250,11 +253,13 @@ class TestLinks:
         assert found(report) == {
             ("symbolic-link", f"{APP}:2.0"),
             ("symbolic-link", tree.below(tree.repositories / "linked")),
+            ("symbolic-link", tree.below(copied / "_layers")),
             ("symbolic-link", str(secret)),
             ("symbolic-link", str(folder)),
             ("symbolic-link", tree.below(tree.data(folder).parent)),
         }
         assert not Blob.objects.filter(digest__in=[str(secret), str(folder)]).exists()
+        assert list(Repository.objects.values_list("name", flat=True)) == [APP]
 
 
 class TestStrangers:
