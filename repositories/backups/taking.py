@@ -51,9 +51,10 @@ class Taken:
 
 
 def check_place(destination: Path) -> None:
-    """Raises BackupError for a folder that belongs to the registry."""
-    root = Path(settings.BLOB_STORAGE.get("OPTIONS", {}).get("root", settings.DATA_FOLDER))
-    own = [Path(settings.DATA_FOLDER).resolve(), root.resolve()]
+    """Raises BackupError for a folder that belongs to the registry, or to one that it shows."""
+    options = settings.BLOB_STORAGE.get("OPTIONS", {})
+    roots = [options[name] for name in ("root", "tree") if name in options]
+    own = [Path(root).resolve() for root in (settings.DATA_FOLDER, *roots)]
     below = [folder / name for folder in own for name in ("docker", "berth")]
     place = destination.resolve()
     if place in own or any(place.is_relative_to(folder) for folder in below):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection
+from pytest_django import Settings
 
 from accounts.management.local import OPERATOR
 from repositories import deletion, garbage, leases, manifests, trash
@@ -438,6 +439,14 @@ def test_a_folder_that_is_not_an_exports_is_refused(writer: Principal, exported:
 @pytest.mark.parametrize("place", ["", "docker", "docker/registry", "berth/x"])
 def test_the_registrys_own_folders_are_refused(disk: FilesystemStorage, place: str) -> None:
     assert "belongs to the registry" in refused("export_tree", str(disk.root / place))
+
+
+def test_the_tree_that_a_shadow_shows_is_refused(settings: Settings, tmp_path: Path) -> None:
+    tree = tmp_path / "others"
+    settings.BLOB_STORAGE = {**settings.BLOB_STORAGE, "OPTIONS": {"root": tmp_path, "tree": tree}}
+    for place in (tree, tree / "docker" / "new"):
+        assert "belongs to the registry" in refused("export_tree", str(place))
+    assert not tree.exists()
 
 
 def test_a_tree_that_another_registry_has_taken_pushes_to_is_refused(
