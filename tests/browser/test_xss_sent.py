@@ -52,8 +52,11 @@ FORMS = {
     "/teams": ("name",),
     "/teams/hostile/members": ("username", "role"),
     "/teams/hostile/robots": ("name", "description"),
+    "/teams/hostile/quota": ("amount", "unit"),
+    "/teams/hostile/immutable-tags": ("immutable_tags",),
     "/teams/hostile/trust-rules": ("name", "issuer", "audience", "claims", "scopes"),
     "/manage/new-user": ("username", "email"),
+    f"{REPOSITORY}/delete": ("name",),
     f"{REPOSITORY}/grants": ("username", "role"),
     f"{REPOSITORY}/description": ("description", "preview"),
 }
