@@ -97,8 +97,8 @@ def _tell(done: Followed) -> None:
     global _told  # noqa: PLW0603  (one follower for each process)
     if done.findings and done.findings != _told:
         logger.warning(
-            "%d things are wrong in %s, and not shown: manage.py adopt --dry-run, with the same "
-            "--shadow and --data, lists them",
+            "%d things are wrong in %s: manage.py adopt --dry-run, with the same --shadow and "
+            "--data, lists them",
             done.findings,
             settings.SHADOW,
         )

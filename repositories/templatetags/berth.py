@@ -1,5 +1,7 @@
 """Sizes, digests and shares, as pages show them."""
 
+import json
+
 from django import template
 from django.conf import settings
 from django.utils.formats import number_format
@@ -52,6 +54,14 @@ def extent(part: int, whole: int) -> str:
 def filled(part: int, whole: int) -> str:
     """The same of what may be full, or fuller."""
     return extent(min(part, whole), whole) if whole else "100%"
+
+
+@register.filter
+def plainly(value: object) -> str:
+    """What the audit log has kept of an action: lists with commas, and the rest as JSON."""
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @register.simple_tag

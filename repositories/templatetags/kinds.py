@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import template
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from repositories.models import Deletion
-from repositories.oci.artifacts import Kind
+from repositories.models import DeletedManifest, Deletion, Manifest
+from repositories.oci.artifacts import IMAGE_CONFIGS, Kind
+from repositories.oci.media_types import INDEXES
 
 register = template.Library()
 
@@ -59,9 +61,19 @@ def kind_meaning(kind: Kind) -> str:
     return str(_MEANINGS[kind])
 
 
+@register.filter
+def type_name(manifest: Manifest | DeletedManifest) -> str:
+    """What the row of a manifest says of its type, without its payload being read."""
+    if manifest.artifact_type in IMAGE_CONFIGS:
+        return _("Image manifest")
+    if manifest.media_type in INDEXES and not manifest.artifact_type:
+        return _("Index of images")
+    return manifest.artifact_type or manifest.media_type
+
+
 _DELETIONS: Mapping[str, Any] = {
     Deletion.Kind.TAGS: gettext_lazy("Tags"),
-    Deletion.Kind.IMAGES: gettext_lazy("Images"),
+    Deletion.Kind.IMAGES: gettext_lazy("Tags and images"),
     Deletion.Kind.UNTAGGED: gettext_lazy("Manifests without a tag"),
     Deletion.Kind.RETENTION: gettext_lazy("By retention rules"),
     Deletion.Kind.REPOSITORY: gettext_lazy("Repository"),

@@ -34,7 +34,9 @@ class Difference(NamedTuple):
 @public_page("GET")
 def compare(request: HttpRequest) -> HttpResponse:
     """A form to choose two images, and what differs between them."""
-    is_asked = "before" in request.GET and "after" in request.GET
+    sides = [request.GET.get(side) for side in ("before", "after")]
+    # A repository's page leads here with its name and a colon, where no tags were selected.
+    is_asked = None not in sides and not all(text and text.endswith(":") for text in sides)
     form = CompareForm(request.GET if is_asked else None, initial=_initial(request))
     # An error takes its field out of the form's own.
     chosen = dict(form.cleaned_data) if is_asked and form.is_valid() else {}

@@ -148,7 +148,7 @@ class DeleteForm(Form):
     """The name is typed, so that nobody deletes a repository by one wrong click."""
 
     name = forms.CharField(
-        label=gettext_lazy("Name of the repository"),
+        label=gettext_lazy("Type its whole name to delete it"),
         max_length=255,
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )

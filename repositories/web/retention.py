@@ -26,8 +26,18 @@ from repositories.oci.names import MAX_TAG_BYTES
 from repositories.patterns import EVERY
 from repositories.retention import Policy
 from repositories.retention_judge import Because
-from repositories.retention_previews import Entry
-from repositories.retention_rules import MAX_COUNT, MAX_DAYS, MAX_RULES, Kind, Line, Rules, parse
+from repositories.retention_previews import Entry, TeamPreview
+from repositories.retention_rules import (
+    MAX_COUNT,
+    MAX_DAYS,
+    MAX_RULES,
+    NEEDED,
+    POSSIBLE,
+    Kind,
+    Line,
+    Rules,
+    parse,
+)
 from repositories.web import header
 
 # Of those that go, and of those that stay, so many are shown.
@@ -59,7 +69,7 @@ _WHY = {
 
 
 class RuleForm(Form):
-    """One rule; what it has no use for is left empty."""
+    """One rule; what it has no use for is passed over, and the style sheet hides it."""
 
     rule = forms.ChoiceField(label=gettext_lazy("Rule"), choices=_KINDS, required=False)
     count = forms.IntegerField(
@@ -87,8 +97,13 @@ class RuleForm(Form):
 
     @property
     def values(self) -> dict[str, Any]:
-        """The rule as JSON has it."""
-        return {name: value for name, value in self.cleaned_data.items() if value not in ("", None)}
+        """The rule as JSON has it, without what was typed before another kind was chosen."""
+        kind = self.cleaned_data.get("rule")
+        if not kind:
+            return {}
+        wanted = ("rule", *NEEDED[Kind(kind)], *POSSIBLE.get(Kind(kind), ()))
+        typed = {name: self.cleaned_data.get(name) for name in wanted}
+        return {name: value for name, value in typed.items() if value not in ("", None)}
 
 
 RuleForms = forms.formset_factory(
@@ -165,6 +180,16 @@ def _answer(
     return shown | preview(rules)
 
 
+def _team_preview(found: TeamPreview) -> dict[str, Any]:
+    """The repositories that something goes from, and how many keep everything."""
+    hit = [row for row in found.repositories if row.tags or row.manifests]
+    return {
+        "team_preview": found,
+        "hit": hit,
+        "whole_count": len(found.repositories) - len(hit),
+    }
+
+
 @page("GET", "POST")
 def of_repository(request: SignedInRequest, name: str) -> HttpResponse:
     """What stays in a repository. Maintainers."""
@@ -214,11 +239,11 @@ def of_team(request: SignedInRequest, name: str) -> HttpResponse:
     shown = _answer(
         request,
         retention.team_policy(principal=principal, team=name),
-        lambda rules: {
-            "team_preview": retention_previews.preview_team(
+        lambda rules: _team_preview(
+            retention_previews.preview_team(
                 principal=principal, team=name, most=MAX_REPOSITORIES, rules=rules
             )
-        },
+        ),
         lambda rules: retention.set_team_policy(principal=principal, team=name, rules=rules),
         lambda: retention.remove_team_policy(principal=principal, team=name),
     )

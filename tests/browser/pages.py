@@ -6,8 +6,6 @@ is looked at here without a line being added. What the table has not is a page o
 with other content.
 """
 
-from typing import Any
-
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Page, Request
 
@@ -38,7 +36,12 @@ VISITORS = {
 }
 # Pages that lead on to another.
 LEAD_TO = {"repository-compare": "/compare"}
-_AXE = Axe()
+# `Axe.run` would load it for each run, and fetch all that is in order as well, which takes longer
+# than the run.
+_AXE = Axe().axe_script
+_RUN = """async (options) => (await axe.run(document, options)).violations.flatMap(
+  (problem) => problem.nodes.map((node) => [
+    problem.impact, problem.id, problem.help, node.html, node.failureSummary]))"""
 # Swagger UI puts links into the buttons of its list; that is not ours to change.
 _RULES = {"api": {"nested-interactive": {"enabled": False}}}
 _BAD = ("serious", "critical")
@@ -58,12 +61,13 @@ _WIDE = """() => {
 def barriers(page: Page, name: str = "") -> list[str]:
     """What axe finds serious or critical on the page of that name, with the elements."""
     options = {"resultTypes": ["violations"], "rules": _RULES.get(name, {})}
-    found: list[dict[str, Any]] = _AXE.run(page, options=options).response["violations"]
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(_AXE)
+    found: list[list[str]] = page.evaluate(_RUN, options)
     return [
-        f"{problem['id']}: {problem['help']}: {node['html'][:200]} {node['failureSummary'][:300]}"
-        for problem in found
-        if problem["impact"] in _BAD
-        for node in problem["nodes"]
+        f"{rule}: {what}: {html[:200]} {failure[:300]}"
+        for impact, rule, what, html, failure in found
+        if impact in _BAD
     ]
 
 

@@ -6,8 +6,11 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit, Watched
+from tests.browser.test_every_page import confirm
 
 pytestmark = pytest.mark.interop
+
+WHITE = "rgb(255, 255, 255)"
 
 
 def test_a_token_is_made_shown_and_revoked(watched: Watched) -> None:
@@ -52,6 +55,24 @@ def test_snippets_are_copied(scripted: Watched) -> None:
     assert copied == f"docker pull {scripted.site.host}/payments/api:v1"
 
 
+def test_a_rule_shows_the_fields_that_it_has_a_use_for(watched: Watched) -> None:
+    page = watched.open("/teams/payments/retention")
+    rule = page.get_by_role("group", name="Rule 1")
+    for kind, used in {"newest": "How many", "untagged": "Days", "": None}.items():
+        rule.locator("select").first.select_option(kind)
+        for name in ("How many", "Days", "Line of versions"):
+            field = rule.get_by_label(name, exact=True)
+            expect(field).to_be_visible() if name == used else expect(field).to_be_hidden()
+
+
+def test_the_code_for_the_second_factor_is_dark_on_light_in_a_dark_page(visit: Visit) -> None:
+    watched = visit("admin", color_scheme="dark")
+    page = watched.open(watched.site.addresses["second-factor-on"])
+    if "/settings/confirm?" in page.url:
+        confirm(page)
+    expect(page.get_by_role("img", name="QR code")).to_have_css("background-color", WHITE)
+
+
 def test_search_answers_as_one_types(scripted: Watched) -> None:
     page = scripted.open("/search")
     field = page.get_by_role("main").get_by_role("searchbox")
@@ -85,4 +106,4 @@ def test_the_keyboard_reaches_the_content_first(scripted: Watched) -> None:
 def test_colours_follow_the_system(visit: Visit, scheme: str) -> None:
     page = visit("nobody", color_scheme=scheme).open("/sign-in")
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")
+    assert (ground == WHITE) == (scheme == "light")

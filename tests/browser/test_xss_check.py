@@ -1,9 +1,9 @@
 """The check itself: it notices payloads that are markup, with a policy and without one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Error, Page
+from playwright.sync_api import BrowserContext, Error, Page, Route
 
 from tests.browser.conftest import People, Site
 from tests.browser.intruders import Guard
@@ -12,24 +12,45 @@ from tests.browser.payloads import ELEMENTS, INSTRUCTIONS, MUTATING
 pytestmark = pytest.mark.interop
 
 
-def noticed(context: BrowserContext, site: Site, markup: str, policy: str) -> bool:
-    """Whether the check says something of a page that has the markup in it."""
-    page = context.new_page()
-    guard = Guard(page, site.url)
-    content = f"<!DOCTYPE html><title>t</title><body><main>{markup}</main></body>"
-    headers = {"Content-Security-Policy": policy} if policy else {}
-    page.route("**/*", lambda route: route.abort())
-    page.route(
-        f"{site.url}/planted",
-        lambda route: route.fulfill(body=content, headers=headers, content_type="text/html"),
-    )
-    try:
-        page.goto(f"{site.url}/planted", wait_until="commit")
-        return bool(guard.intruders())
-    except Error:  # it has led away from the page
-        return True
-    finally:
-        page.close()
+class Planted:
+    """A page of whatever markup; a new one when markup has led away from it."""
+
+    def __init__(self, context: BrowserContext, site: Site, policy: str) -> None:
+        self._context = context
+        self._url = f"{site.url}/planted"
+        self._origin = site.url
+        self._headers = {"Content-Security-Policy": policy} if policy else {}
+        self._markup = ""
+        self._open()
+
+    def _open(self) -> None:
+        self._page = self._context.new_page()
+        self._guard = Guard(self._page, self._origin)
+        self._page.route("**/*", lambda route: route.abort())
+        self._page.route(self._url, self._answer)
+
+    def _answer(self, route: Route) -> None:
+        content = f"<!DOCTYPE html><title>t</title><body><main>{self._markup}</main></body>"
+        route.fulfill(body=content, headers=self._headers, content_type="text/html")
+
+    def is_noticed(self, markup: str) -> bool:
+        """Whether the check says something of a page that has the markup in it."""
+        self._markup = markup
+        try:
+            self._page.goto(self._url, wait_until="commit")
+            found = bool(self._guard.intruders())
+            self._page.goto("about:blank")  # what it still has to say belongs to it
+        except Error:
+            self._page.close()
+            self._open()
+            return True
+        self._guard.clear()
+        return found
+
+    def unnoticed(self, texts: Iterable[str]) -> list[str]:
+        found = [text for text in texts if not self.is_noticed(text)]
+        assert not self.is_noticed("<p>the last</p>")
+        return found
 
 
 @pytest.fixture
@@ -44,11 +65,11 @@ def test_markup_is_noticed_though_the_policy_lets_nothing_run(
 ) -> None:
     markup = [*ELEMENTS, *MUTATING, *(text for text in INSTRUCTIONS if text.startswith("<b "))]
     policy = "default-src 'none'; script-src 'self'"
-    assert [text for text in markup if not noticed(nobody, site, text, policy)] == []
+    assert Planted(nobody, site, policy).unnoticed(markup) == []
 
 
 def test_markup_is_noticed_where_it_runs(nobody: BrowserContext, site: Site) -> None:
-    assert [text for text in ELEMENTS[::4] if not noticed(nobody, site, text, "")] == []
+    assert Planted(nobody, site, "").unnoticed(ELEMENTS[::4]) == []
 
 
 @pytest.mark.parametrize(
@@ -61,7 +82,7 @@ def test_markup_is_noticed_where_it_runs(nobody: BrowserContext, site: Site) -> 
     ],
 )
 def test_what_pages_have_is_let_be(nobody: BrowserContext, site: Site, markup: str) -> None:
-    assert not noticed(nobody, site, markup, "")
+    assert not Planted(nobody, site, "").is_noticed(markup)
 
 
 def test_a_call_a_dialog_and_a_request_are_noticed(page: Page, site: Site) -> None:

@@ -9,8 +9,11 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError
 from pytest_django import Settings
+from rich.console import Console
 
 from registry_site import command_line, data_folder, taking_over
+from registry_site.management.commands import serve
+from registry_site.serving import Address
 from repositories import checks
 from repositories.models import Adoption, Repository
 from repositories.storage.base import Storage
@@ -91,6 +94,16 @@ class TestShadow:
                 data_folder.shadowed(str(tmp_path), folder)
         with pytest.raises(ImproperlyConfigured, match="no such folder"):
             data_folder.shadowed(str(tmp_path / "none"), tmp_path)
+
+    def test_its_greeting_asks_for_no_push(
+        self, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        settings.SHADOW = "/srv/registry"
+        serve._greet(Console(), Address.parse("127.0.0.1:5001"), is_open=True)
+        printed = capsys.readouterr().out
+        assert "/srv/registry" in printed
+        assert "takes no pushes" in printed
+        assert "docker push" not in printed
 
     @pytest.mark.django_db
     def test_its_data_folder_is_no_registrys(self, settings: Settings, tmp_path: Path) -> None:

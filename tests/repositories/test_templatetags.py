@@ -3,7 +3,7 @@
 import pytest
 from django.utils import translation
 
-from repositories.templatetags.berth import extent, iec, share, short
+from repositories.templatetags.berth import extent, iec, plainly, share, short
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,18 @@ def test_a_length_is_never_localised() -> None:
 def test_a_digest_is_known_by_its_first_characters() -> None:
     assert short("sha256:0123456789abcdef") == "0123456789ab"
     assert short("latest") == "latest"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("v1", "v1"),
+        (["v1", "v*"], "v1, v*"),
+        ([], "[]"),
+        (True, "true"),
+        ([{"rule": "newest", "count": 3}], '[{"rule": "newest", "count": 3}]'),
+        ({"名": None}, '{"名": null}'),
+    ],
+)
+def test_what_the_audit_log_keeps_is_no_python(value: object, text: str) -> None:
+    assert plainly(value) == text

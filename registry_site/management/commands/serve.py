@@ -85,6 +85,11 @@ def _greet(console: Console, address: Address, *, is_open: bool) -> None:
     console.print(
         f"\n[bold]Berth[/bold] is at [bold]{here}[/bold]; its data is in {settings.DATA_FOLDER}"
     )
+    if settings.SHADOW:
+        console.print(f"It shows what {settings.SHADOW} holds, and takes no pushes.\n")
+        if not is_open:
+            _introduce_administrator(console)
+        return
     if is_open:
         console.print("Open mode: whoever reaches it may pull, push and delete. Try:\n")
     else:

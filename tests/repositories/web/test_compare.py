@@ -50,6 +50,14 @@ def test_a_hidden_repository_looks_like_one_that_is_not_there(world: World) -> N
     assert shown(client, f"{NAME}:", "open/app:v1").count(f"{NAME}:v1") == 0
 
 
+def test_nothing_is_wrong_where_a_repository_leads_without_tags(world: World) -> None:
+    push(world, "v1", b"1")
+    client = world.client("reader")
+    for query in ("", "?tag=v1"):
+        answer = client.get(f"/repositories/{NAME}/-/compare{query}", follow=True)
+        assert ("Type a repository and a tag" in answer.content.decode()) == bool(query)
+
+
 @pytest.mark.parametrize(
     ("text", "where"),
     [

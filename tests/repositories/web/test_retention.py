@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils.html import escape
 from pytest_django.asserts import assertContains, assertNotContains
 
 from repositories.models import Repository, RetentionPolicy, RetentionRun, Tag
@@ -103,7 +104,6 @@ def test_without_a_rule_a_repository_keeps_everything(maintainer: Client, addres
     [
         ({"rule": "newest", "pattern": "release-*"}, "Rule 1: “count” is missing."),
         ({"rule": "matching", "pattern": "rel[0-9"}, "matches no tag"),
-        ({"rule": "pulled", "days": "9", "pattern": "rel*"}, "leave it out"),
         ({"rule": "newest", "count": "x", "pattern": "rel*"}, "Enter a whole number."),
         ({"rule": "never", "pattern": "rel*"}, "never is not one of the available choices."),
     ],
@@ -117,6 +117,15 @@ def test_what_is_wrong_is_told_and_nothing_typed_is_lost(
         assertContains(shown, rule["pattern"])
         assertNotContains(shown, "Save these rules")
     assert not RetentionPolicy.objects.exists()
+
+
+def test_what_another_kind_of_rule_had_is_passed_over(maintainer: Client, address: str) -> None:
+    """The page hides the fields that a rule has no use for, with what is in them."""
+    left = {"rule": "pulled", "days": "9", "pattern": "rel*", "count": "3", "line": "major"}
+    shown = maintainer.post(address, sent(left, preview="yes"))
+    assertContains(shown, "Keep images that were pulled, or pushed, within the last 9 days")
+    assertContains(shown, escape('[{"rule": "pulled", "days": 9}]'))
+    assertNotContains(shown, "rel*")
 
 
 @pytest.mark.parametrize(
