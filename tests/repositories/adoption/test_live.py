@@ -7,14 +7,10 @@ import requests
 
 from tests import postgres
 from tests.database import DATABASE
+from tests.interop.docker_registry import DockerRegistry
 from tests.live import LiveServer
 from tests.oci import documents
-from tests.repositories.adoption.docker_registry import (
-    DockerRegistry,
-    pull,
-    push_blob,
-    push_image,
-)
+from tests.repositories.adoption.any_registry import pull, push_blob, push_image
 
 APP = "team/app"
 # What its job does every half a minute.
@@ -41,7 +37,7 @@ def database_url() -> str | None:
 def test_a_shadow_shows_what_is_pushed_beside_it_and_then_the_tree_is_adopted(
     tmp_path: Path, database_url: str | None
 ) -> None:
-    with DockerRegistry(tmp_path) as live:
+    with DockerRegistry(tmp_path / "registry") as live:
         one = push_image(live.url, APP, "1.0", b"one")
         strong = push_blob(live.url, APP, b"strong", "sha512")
         layer = documents.descriptor(b"strong", digest=str(strong))
