@@ -34,7 +34,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         words = registry.take_settings(sys.argv[1:])
-        folders = _complete_settings()
+        folders = complete_settings()
     except ImproperlyConfigured as error:
         sys.exit(f"ImproperlyConfigured: {error}")
     if os.geteuid() != 0:
@@ -50,7 +50,7 @@ def main() -> None:
     os.execv(sys.executable, command)  # noqa: S606  (no shell is what we want)
 
 
-def _complete_settings() -> list[Path]:
+def complete_settings() -> list[Path]:
     """Set what the image has defaults of its own for; the folders that data is in.
 
     Raises ImproperlyConfigured.

@@ -1,8 +1,9 @@
 """Berth's image for every test here, and a machine to run it on.
 
 `berth_image` is the image, built once for what goes into it (`image.py`): an archive that
-`berth_image.load_into(engine.docker)` gives to any engine, where its name is `berth`. `machine` is an
-engine that has it, in a network namespace of its own, where containers publish ports.
+`berth_image.load_into(engine.docker)` gives to any engine, where its name is `berth`. `machine` is
+an engine that has it, in a network namespace of its own, where containers publish ports; what a
+test leaves there is removed.
 """
 
 from collections.abc import Iterator
@@ -20,8 +21,14 @@ def berth_image() -> image.Image:
 
 
 @pytest.fixture(scope="session")
-def machine(berth_image: image.Image) -> Iterator[Machine]:
-    """An engine that has the image, and whose host has nothing else on it."""
+def one_machine(berth_image: image.Image) -> Iterator[Machine]:
     with Machine() as running:
         berth_image.load_into(running.docker)
         yield running
+
+
+@pytest.fixture
+def machine(one_machine: Machine) -> Iterator[Machine]:
+    """An engine that has the image, and no containers yet."""
+    yield one_machine
+    one_machine.remove_containers()
