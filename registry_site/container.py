@@ -5,15 +5,18 @@ the image starts as root, hands the data over, and is that user from then on, wi
 starts it as another user has seen to all of that.
 """
 
+import contextlib
 import ctypes
 import os
 import pwd
 import signal
 import stat
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -24,6 +27,8 @@ DATA = "/var/lib/registry"
 ADDRESS = ":5000"
 # Folders that Docker's registry and Berth keep; what else lies beside them stays as it is.
 _FOLDERS = ("docker", "berth")
+_PAIR = ("REGISTRY_HTTP_TLS_CERTIFICATE", "REGISTRY_HTTP_TLS_KEY")
+_MEMORY = "/dev/shm"  # noqa: S108  (a folder of an unknown name is made in it)
 _PR_SET_NO_NEW_PRIVS = 38
 _TELL_SECONDS = 10.0
 
@@ -37,15 +42,32 @@ def main() -> None:
         folders = complete_settings()
     except ImproperlyConfigured as error:
         sys.exit(f"ImproperlyConfigured: {error}")
-    if os.geteuid() != 0:
-        registry.run(words)
-        return
+    if os.geteuid() == 0:
+        _start_anew(words, folders)
+    registry.run(words)
+
+
+def _start_anew(words: list[str], folders: list[Path]) -> NoReturn:
+    """See to what only root can, and be the user `registry` for good. Raises SystemExit."""
     user = pwd.getpwnam(USER)
-    if words != ["healthcheck"]:
-        for folder in folders:
-            hand_over(folder, user.pw_uid, user.pw_gid)
-    _become(user)
-    # Anew, so that nothing stays which only root could read.
+    try:
+        os.setgroups([group for group in os.getgroups() if group])  # such as of --group-add
+        if words != ["healthcheck"]:
+            for folder in folders:
+                hand_over(folder, user.pw_uid, user.pw_gid)
+        if words[:1] == ["serve"]:
+            lend(user.pw_uid, user.pw_gid)
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+    except PermissionError:
+        sys.exit(
+            f"The container starts as root and may not become {USER}. Start it with "
+            f"--user {user.pw_uid}:{user.pw_gid}, or with --cap-add SETUID --cap-add SETGID "
+            "--cap-add CHOWN."
+        )
+    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    os.environ["HOME"] = user.pw_dir
+    # Nothing stays that only root could read.
     command = [sys.executable, "-m", "registry_site.container", *words]
     os.execv(sys.executable, command)  # noqa: S606  (no shell is what we want)
 
@@ -106,20 +128,40 @@ def _foreign(folder: Path, uid: int) -> Iterator[tuple[str, int | None]]:
         yield str(folder), None
 
 
-def _become(user: pwd.struct_passwd) -> None:
-    """Be that user for good, in no group of root's. Raises SystemExit."""
+def lend(uid: int, gid: int) -> None:
+    """Copy the certificate and the key into memory, where that user may not read them itself.
+
+    Docker's registry reads them as root, and only when it starts; so keys are usually for their
+    owner alone. What else is wrong with them the server tells.
+    """
+    for name in _PAIR:
+        path = env.text(name)
+        if not path or _may_read(path, uid, gid):
+            continue
+        with contextlib.suppress(OSError):
+            copy = Path(tempfile.mkdtemp(prefix="berth-", dir=_MEMORY)) / Path(path).name
+            copy.write_bytes(Path(path).read_bytes())
+            for given in (copy, copy.parent):
+                os.chown(given, uid, gid)
+            os.environ[name] = str(copy)
+            _say(
+                f"{path} is not for the user {USER} ({uid}) to read, so a copy is used: a renewed "
+                "one counts from the next start on"
+            )
+
+
+def _may_read(path: str, uid: int, gid: int) -> bool:
+    """Asked as that user, since folders and lists of access have a say in it."""
+    os.setegid(gid)
+    os.seteuid(uid)
     try:
-        os.setgroups([group for group in os.getgroups() if group])  # such as of --group-add
-        os.setgid(user.pw_gid)
-        os.setuid(user.pw_uid)
-    except PermissionError:
-        sys.exit(
-            f"The container starts as root and may not become {USER}. Start it with "
-            f"--user {user.pw_uid}:{user.pw_gid}, or with --cap-add SETUID --cap-add SETGID "
-            "--cap-add CHOWN."
-        )
-    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    os.environ["HOME"] = user.pw_dir
+        with open(path, "rb"):
+            return True
+    except OSError:
+        return False
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
 
 
 def _say(text: str) -> None:

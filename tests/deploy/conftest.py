@@ -20,7 +20,7 @@ def berth_image() -> image.Image:
     return image.bring()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def one_machine(berth_image: image.Image) -> Iterator[Machine]:
     with Machine() as running:
         berth_image.load_into(running.docker)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +31,7 @@ NAME, BASE = "berth", "berth-base"
 BUILD = ("build", "--tag", NAME, "--file", "deploy/Dockerfile", ".")
 BUILD_SECONDS = 1200.0
 LOAD_SECONDS = 300.0
-KEPT = 3  # archives of images, of which each takes some 400 MB
+KEPT = 3  # archives of images, of which each takes some 400 MB; and those of the last hour
 _NOT_SHIPPED = (".pyc", ".po")
 _CERTIFICATES = "/etc/ssl/machine.pem"
 # What pip has to know to reach an index from here; all else is for the machine itself.
@@ -161,6 +162,10 @@ def _add(archive: Path, files: dict[str, bytes]) -> None:
 
 
 def _forget_old_ones(folder: Path) -> None:
-    archives = sorted(folder.glob("*.tar"), key=lambda path: path.stat().st_mtime)
-    for path in archives[:-KEPT]:
-        path.unlink()
+    """Whoever holds the lock is alone here: what is no archive is what a killed run has left."""
+    used = {path: path.stat().st_mtime for path in folder.iterdir()}
+    archives = sorted((path for path in used if path.suffix == ".tar"), key=used.__getitem__)
+    for path, last in used.items():
+        is_old = path in archives[:-KEPT] and last < time.time() - 3600
+        if is_old or path not in archives:
+            path.unlink()

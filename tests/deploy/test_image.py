@@ -11,6 +11,7 @@ import pytest
 from registry_site import __version__
 from tests.deploy.image import BASE, NAME
 from tests.deploy.machine import Machine, bring_tables
+from tests.interop.tls import make_certificates
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -21,12 +22,11 @@ SITE = "/opt/berth/site"
 SHIPPED = ["LICENSE", "accounts", "api", "locale", "manage.py", "registry_site", "repositories"]
 SHIPPED += ["requirements.txt", "static", "templates"]
 EVERYBODY = ("--env", "REGISTRY_ANONYMOUS_ACCESS=push")
-READ_ONLY = ("--read-only", "--tmpfs", "/tmp")
 PUBLISHED = ("--detach", "--name", "registry", "--publish", "5000:5000")
 CONFIGURATION = """\
 version: 0.1
 storage: {filesystem: {rootdirectory: /elsewhere}}
-http: {addr: ':6000'}
+http: {addr: ':6000', tls: {certificate: /certs/server.pem, key: /certs/server.key}}
 """
 BLOB = "ab/abcdef/data"
 
@@ -47,9 +47,9 @@ def owners(folder: Path) -> set[int]:
     return {path.lstat().st_uid for path in folder.rglob("*")}
 
 
-def serve(machine: Machine, *options: str, port: int = 5000) -> None:
+def serve(machine: Machine, *options: str) -> None:
     machine.docker("run", *PUBLISHED, *options, NAME)
-    machine.wait_until_ready(port)
+    machine.wait_until_ready()
 
 
 def push(machine: Machine) -> None:
@@ -92,7 +92,7 @@ def test_nothing_of_developers_is_in_it(machine: Machine) -> None:
 def test_a_folder_of_roots_becomes_the_registrys_and_it_serves_as_nobody_else(
     machine: Machine, data: Path
 ) -> None:
-    serve(machine, *EVERYBODY, *READ_ONLY, "--volume", f"{data}:/var/lib/registry")
+    serve(machine, *EVERYBODY, "--read-only", "--volume", f"{data}:/var/lib/registry")
     push(machine)
     running = machine.docker("top", "registry", "-eo", "uid,pid,args").splitlines()[1:]
     assert len(running) >= 4  # the supervisor, gunicorn, its workers
@@ -120,15 +120,25 @@ def test_a_folder_of_roots_becomes_the_registrys_and_it_serves_as_nobody_else(
 def test_a_configuration_file_and_folders_of_docker_registry_are_kept(
     machine: Machine, data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    file = tmp_path_factory.mktemp("etc") / "config.yml"
-    file.write_text(CONFIGURATION)
-    mounts = (f"{file}:/etc/docker/registry/config.yml", f"{data}:/elsewhere")
-    volumes = [word for mount in mounts for word in ("--volume", mount)]
+    """The database is beside the blobs, and HTTPS is served with a key that is root's alone."""
+    certs = tmp_path_factory.mktemp("certs")
+    make_certificates(certs, certs / "authority.pem")
+    (certs / "server.key").chmod(0o600)
+    (certs / "config.yml").write_text(CONFIGURATION)
+    mounts = [
+        *("--volume", f"{certs / 'config.yml'}:/etc/docker/registry/config.yml"),
+        *("--volume", f"{certs}:/certs", "--volume", f"{data}:/elsewhere"),
+    ]
     often = ("--health-interval", "1s")
-    serve(machine, *EVERYBODY, *volumes, *often, "--publish", "6000:6000", port=6000)
+    machine.docker("run", *PUBLISHED, *mounts, *often, "--publish", "6000:6000", NAME)
     machine.wait_until_healthy("registry")
     assert (data / "berth.sqlite3").stat().st_uid == UID
     assert owners(data / "docker") == {UID}
+    trusted = f"curl -s --cacert {certs / 'authority.pem'} https://127.0.0.1:6000/readyz"
+    assert "ok" in machine.shell(trusted)
+    assert "/certs/server.key is not for the user registry" in machine.docker(
+        "logs", "registry", errors=True
+    )
 
 
 def test_root_who_may_not_become_the_registry_is_told_what_to_do(machine: Machine) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +15,12 @@ from tests.interop.tools import missing
 UID, GID = 5000, 5001
 DATA, ROOT_FOLDER = "REGISTRY_DATA", "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"
 ADDRESS = "REGISTRY_HTTP_ADDR"
+CERTIFICATE, KEY = "REGISTRY_HTTP_TLS_CERTIFICATE", "REGISTRY_HTTP_TLS_KEY"
 
 
 @pytest.fixture
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (DATA, ROOT_FOLDER, ADDRESS, CONFIGURATION_PATH):
+    for name in (DATA, ROOT_FOLDER, ADDRESS, CERTIFICATE, KEY, CONFIGURATION_PATH):
         monkeypatch.setenv(name, "")  # so that what is written is undone
         monkeypatch.delenv(name)
 
@@ -37,6 +40,46 @@ def root(tmp_path: Path) -> Path:
 def owner(path: Path) -> tuple[int, int]:
     status = path.lstat()
     return status.st_uid, status.st_gid
+
+
+@pytest.mark.usefixtures("_environment")
+class TestLending:
+    @pytest.fixture
+    def pair(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, Path]]:
+        """A certificate that everybody may read, and a key for root alone."""
+        if os.geteuid() != 0:
+            missing("only root can be another user for a while")
+        with tempfile.TemporaryDirectory(dir="/tmp") as name:  # where everybody may look
+            folder = Path(name)
+            folder.chmod(0o755)
+            (folder / "memory").mkdir()
+            monkeypatch.setattr(container, "_MEMORY", folder / "memory")
+            for setting, path in ((CERTIFICATE, folder / "cert"), (KEY, folder / "key")):
+                path.write_text(path.name)
+                monkeypatch.setenv(setting, str(path))
+            (folder / "key").chmod(0o600)
+            yield folder / "cert", folder / "key"
+
+    def test_what_only_root_may_read_is_copied_and_nothing_else(
+        self, pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        certificate, key = pair
+        container.lend(UID, GID)
+        assert os.environ[CERTIFICATE] == str(certificate)
+        copy = Path(os.environ[KEY])
+        assert (copy.read_text(), owner(copy)) == ("key", (UID, GID))
+        assert (copy.parent.stat().st_mode & 0o777, owner(copy.parent)) == (0o700, (UID, GID))
+        assert (owner(key), os.geteuid(), os.getegid()) == ((0, 0), 0, 0)
+        assert f"{key} is not for the user registry" in capsys.readouterr().err
+
+    def test_what_is_not_there_is_for_the_server_to_tell(
+        self, pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for path in pair:
+            path.unlink()
+        container.lend(UID, GID)
+        assert (os.environ[CERTIFICATE], os.environ[KEY]) == tuple(map(str, pair))
+        assert capsys.readouterr().err == ""
 
 
 @pytest.mark.usefixtures("_environment")
