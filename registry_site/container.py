@@ -144,6 +144,7 @@ def lend(uid: int, gid: int) -> None:
             for given in (copy, copy.parent):
                 os.chown(given, uid, gid)
             os.environ[name] = str(copy)
+            os.environ.pop(f"{name}_FILE", None)  # of the two forms of a name one may be set
             _say(
                 f"{path} is not for the user {USER} ({uid}) to read, so a copy is used: a renewed "
                 "one counts from the next start on"

@@ -42,7 +42,7 @@ def take_settings(argv: list[str]) -> list[str]:
         return []
     if words[0] in ("-v", "--version", "version"):
         words = ["version"]
-    elif words[0] in ("garbage-collect", "collect-garbage", "collect_garbage"):
+    elif words[0] in ("garbage-collect", "collect-garbage"):
         words = _garbage(words[1:])
     else:
         words[0] = words[0].replace("-", "_")

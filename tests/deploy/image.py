@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.interop.engine import Engine
-from tests.interop.tools import Client, find_program
+from tests.interop.tools import Client, find_program, missing
 from tests.live import ROOT
 
 NAME, BASE = "berth", "berth-base"
@@ -51,15 +51,20 @@ class Image(NamedTuple):
 
 def bring() -> Image:
     """The image for what is in this folder now; built, if that has not been done yet."""
+    if os.geteuid() != 0:
+        missing("dockerd needs root")
     cache = _cache()
-    with _lock(cache / "lock"):
-        base = _base(cache / "debian-bookworm-python.tar")
-        files = _files_of_the_base()
-        archive = cache / "images" / f"{_key(base, files)}.tar"
-        if not archive.exists():
-            _build(archive, base, files)
-            _forget_old_ones(archive.parent)
-        os.utime(archive)
+    base, files = cache / "debian-bookworm-python.tar", _files_of_the_base()
+    if not base.exists():
+        with _lock(cache / "lock-base"):
+            _make(base)
+    archive = cache / "images" / f"{_key(base, files)}.tar"
+    if not archive.exists():
+        with _lock(cache / "lock"):
+            if not archive.exists():
+                _build(archive, base, files)
+                _forget_old_ones(archive.parent)
+    os.utime(archive)
     return Image(archive)
 
 
@@ -82,12 +87,10 @@ def _lock(path: Path) -> Iterator[None]:
         yield
 
 
-def _base(archive: Path) -> Path:
-    if not archive.exists():
-        find_program("mmdebstrap")
-        command = ["bash", str(ROOT / "tests/deploy/base.sh"), str(archive)]
-        subprocess.run(command, check=True, timeout=BUILD_SECONDS)
-    return archive
+def _make(base: Path) -> None:
+    find_program("mmdebstrap")
+    command = ["bash", str(ROOT / "tests/deploy/base.sh"), str(base)]
+    subprocess.run(command, check=True, timeout=BUILD_SECONDS)
 
 
 def _files_of_the_base() -> dict[str, bytes]:
