@@ -137,7 +137,7 @@ def _shipped() -> list[Path]:
 
 
 def _build(archive: Path, base: Path, files: dict[str, bytes]) -> None:
-    engine = Engine()
+    engine = Engine(in_memory=True)
     draft = archive.with_suffix(f".{os.getpid()}")
     try:
         completed = engine.folder / "base.tar"

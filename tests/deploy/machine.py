@@ -44,7 +44,9 @@ class Machine:
             self._command("netns", "add", self._name)
             undo.callback(self._command, "netns", "delete", self._name)
             self._command("-n", self._name, "link", "set", "lo", "up")
-            self.engine = Engine(within=self._within, options=(f"--registry-mirror=http://{HUB}",))
+            self.engine = Engine(
+                within=self._within, options=(f"--registry-mirror=http://{HUB}",), in_memory=True
+            )
             undo.callback(self.engine.stop)
             undo.callback(self.remove_containers)
             self._undo = undo.pop_all()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.interop.hello import hello_context
 from tests.interop.tools import Client, find_program, missing
-from tests.live import wait_for
+from tests.live import processes, wait_for
 
 START_SECONDS = 60.0
+MOST_MEMORY = "4g"  # of an engine that stores in memory; as much as it stores is taken
 # No bridge, no packet filter rules: the containers need no network, and the machine keeps its own.
 QUIET = ("--bridge=none", "--iptables=false", "--ip6tables=false")
 
@@ -22,11 +26,18 @@ class Engine:
     """dockerd on a socket of its own; `engine.docker(…)` runs the command line client against it.
 
     The containerd that it starts below itself is a registry client too: `engine.ctr(…)`.
-    `within` is a command that starts it elsewhere, such as in a network namespace, where it may have
-    `options` with which it makes networks and packet filter rules.
+    `within` is a command that starts it elsewhere, such as in a network namespace, where it may
+    have `options` with which it makes networks and packet filter rules. What it stores can be
+    `in_memory`, which is gone in a moment.
     """
 
-    def __init__(self, *, within: Sequence[str] = (), options: Sequence[str] = QUIET) -> None:
+    def __init__(
+        self,
+        *,
+        within: Sequence[str] = (),
+        options: Sequence[str] = QUIET,
+        in_memory: bool = False,
+    ) -> None:
         if os.geteuid() != 0:
             missing("dockerd needs root")
         program = find_program("dockerd")
@@ -35,6 +46,10 @@ class Engine:
         self.socket = f"unix://{self.folder}/d.sock"
         self._log = self.folder / "log"
         self.docker = self.client("home")
+        if in_memory:
+            (self.folder / "data").mkdir()
+            place = ("tmpfs", self.folder / "data", "-o", f"size={MOST_MEMORY}")
+            subprocess.run(["mount", "-t", "tmpfs", *place], check=True)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [
@@ -105,6 +120,34 @@ class Engine:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._remove()
+
+    def kill(self) -> None:
+        """Stop it and all containers at once, as when a machine is switched off, and remove it."""
+        while running := self._running():
+            for pid in running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
+        self._process.wait()
+        self._remove()
+
+    def _running(self) -> set[int]:
+        """The engine, what it has started, and what those have."""
+        family: set[int] = set()
+        found = [process for process in processes() if not process.zombie]
+        before = -1
+        while len(family) > before:
+            before = len(family)
+            family |= {
+                process.pid
+                for process in found
+                if process.parent in family
+                or any(f"{self.folder}/exec" in word for word in process.command)
+            }
+        return family
+
+    def _remove(self) -> None:
         for line in reversed(Path("/proc/mounts").read_text().splitlines()):
             mounted = line.split()[1]
             if mounted.startswith(f"{self.folder}/"):
