@@ -23,6 +23,10 @@ preload_app = True
 
 # How long a worker may give no sign of life; its threads may take as long as they like.
 timeout = 60
+# Signs of life are in memory: a busy disk could hold them up, and a container may have no disk that
+# it may write to.
+_memory = "/dev/shm"  # noqa: S108  (the files have no name there)
+worker_tmp_dir = _memory if os.access(_memory, os.W_OK) else None
 keepalive = 75
 # A stop lets transfers end for this long.
 graceful_timeout = int(env.duration("REGISTRY_HTTP_DRAINTIMEOUT", "300s"))

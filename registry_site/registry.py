@@ -31,12 +31,15 @@ _TRUE = ("1", "t", "T", "true", "TRUE", "True")
 
 def main(argv: list[str] | None = None) -> None:
     """Run a command; ends by SystemExit where it does not succeed."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry_site.settings")
-    words = command_line.take_data_folder(sys.argv[1:] if argv is None else argv)
+    run(take_settings(sys.argv[1:] if argv is None else argv))
+
+
+def take_settings(argv: list[str]) -> list[str]:
+    """Note what the settings are read from; what is left, in words that `run` and this take."""
+    words = command_line.take_data_folder(argv)
     words = command_line.take_configuration(["registry", *words])[1:]
     if not words or words[0] in ("-h", "--help"):
-        print(_HELP.format(mounted=" or ".join(config_file.MOUNTED)), end="")
-        return
+        return []
     if words[0] in ("-v", "--version", "version"):
         words = ["version"]
     elif words[0] in ("garbage-collect", "collect-garbage"):
@@ -44,6 +47,15 @@ def main(argv: list[str] | None = None) -> None:
     else:
         words[0] = words[0].replace("-", "_")
     _use_mounted_file()
+    return words
+
+
+def run(words: list[str]) -> None:
+    """Run what `take_settings` left; ends by SystemExit where it does not succeed."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "registry_site.settings")
+    if not words:
+        print(_HELP.format(mounted=" or ".join(config_file.MOUNTED)), end="")
+        return
     if words == ["healthcheck"]:
         sys.exit(healthcheck.problem() or None)
     command_line.run(["registry", *words])

@@ -136,10 +136,15 @@ class TestGreeting:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         run("--bind", "127.0.0.1:5005")
-        assert "REGISTRY_ANONYMOUS_ACCESS=push" in capsys.readouterr().out
+        locked = capsys.readouterr().out
+        assert "Everybody has to sign in" in locked
+        assert "docker run -e REGISTRY_ANONYMOUS_ACCESS=push" in locked
         settings.ANONYMOUS_ACCESS = "push"
         run("--bind", "127.0.0.1:5005")
-        assert "REGISTRY_ANONYMOUS_ACCESS" not in capsys.readouterr().out
+        as_there = capsys.readouterr().out
+        assert "Whoever reaches it may pull and push" in as_there
+        assert "REGISTRY_ANONYMOUS_ACCESS" not in as_there
+        assert "docker login" not in as_there
 
     def test_two_installations_have_two_passwords(
         self, started: list[Supervisor], capsys: pytest.CaptureFixture[str]

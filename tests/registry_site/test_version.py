@@ -23,6 +23,10 @@ def test_one_place_says_it_and_the_others_read_it_there() -> None:
     assert registry_site.__version__ == settings.VERSION
 
 
+def test_the_image_says_the_same() -> None:
+    assert f"\nARG VERSION={settings.VERSION}\n" in (ROOT / "deploy/Dockerfile").read_text()
+
+
 @pytest.mark.parametrize("words", [["version"], ["--version"], ["--data", "DATA", "version"]])
 def test_the_command_says_berths_and_makes_no_data_folder(words: list[str], tmp_path: Path) -> None:
     data = tmp_path / "data"

@@ -94,15 +94,23 @@ def _greet(console: Console, address: Address, *, is_open: bool) -> None:
         console.print("Open mode: whoever reaches it may pull, push and delete. Try:\n")
     else:
         _introduce_administrator(console)
-        if settings.ANONYMOUS_ACCESS == "none":
-            console.print(
-                "Everybody has to sign in. Docker's registry lets everybody push and pull; "
-                "REGISTRY_ANONYMOUS_ACCESS=push does that here.\n"
-            )
-        console.print(f"Sign in, then push an image:\n\n  docker login {host}")
+        _say_who_may(console, host)
     console.print(f"  docker tag hello-world {host}/hello-world")
     console.print(f"  docker push {host}/hello-world")
     console.print(f"  docker pull {host}/hello-world\n")
+
+
+def _say_who_may(console: Console, host: str) -> None:
+    if settings.ANONYMOUS_ACCESS == "push":
+        console.print("Whoever reaches it may pull and push without signing in. Try:\n")
+        return
+    if settings.ANONYMOUS_ACCESS == "none":
+        console.print(
+            "Everybody has to sign in. Docker's registry lets everybody pull and push; so does "
+            "this one with REGISTRY_ANONYMOUS_ACCESS=push. For a container that is:\n\n"
+            "  docker run -e REGISTRY_ANONYMOUS_ACCESS=push …\n"
+        )
+    console.print(f"Sign in, then push an image:\n\n  docker login {host}")
 
 
 def _make_chosen_administrator(console: Console) -> None:
