@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 
@@ -114,3 +115,43 @@ def test_neither_a_server_nor_a_command_starts_over_a_newer_database(
     assert alone.returncode == 1
     assert f"knows nothing of accounts.{NEWER}" in alone.stderr
     assert "Traceback" not in alone.stderr
+
+
+@pytest.mark.skipif(DATABASE != "postgresql", reason="several hosts share a PostgreSQL")
+def test_servers_that_start_together_over_an_empty_database_all_start(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    servers = [LiveServer(tmp_path / name, database_url=database_url) for name in ("a", "b")]
+    with ThreadPoolExecutor() as pool:
+        starts = [pool.submit(server.start) for server in servers]
+    try:
+        for start in starts:
+            start.result()
+        assert any("another process changes the database" in one.log() for one in servers)
+    finally:
+        for server in servers:
+            server.kill()
+
+
+@pytest.mark.skipif(DATABASE != "postgresql", reason="SQLite is for one host")
+def test_hosts_that_start_at_once_change_the_database_one_after_the_other(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    def migrate(number: int) -> str:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "migrate"],
+            cwd=ROOT,
+            env=environment(tmp_path / str(number), database_url),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-4000:]
+        return done.stdout
+
+    with ThreadPoolExecutor() as pool:
+        told = list(pool.map(migrate, range(2)))
+    assert sum("Applying repositories.0001" in text for text in told) == 1
+    assert sum("No migrations to apply" in text for text in told) == 1
