@@ -44,6 +44,8 @@ _KUBERNETES = re.compile(
     r"REGISTRY(?:_[A-Z0-9_]+)?_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?"
     r"|PORT(?:_[0-9]+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)"
 )
+# … and where podman, skopeo and buildah look for passwords.
+_OTHERS = ("REGISTRY_AUTH_FILE",)
 
 
 class Given(NamedTuple):
@@ -68,7 +70,7 @@ def given() -> dict[str, Given]:
             values[leaf.name] = Given(leaf.text, f"{path}:{leaf.path}")
     for spelling in sorted(os.environ):  # so that the shorter names come first
         name = spelling.upper()
-        if not name.startswith("REGISTRY_") or _KUBERNETES.fullmatch(name):
+        if not name.startswith("REGISTRY_") or name in _OTHERS or _KUBERNETES.fullmatch(name):
             continue
         value = os.environ[spelling]
         if value or name not in values:

@@ -188,6 +188,11 @@ def test_what_kubernetes_injects_is_no_setting(name: str, monkeypatch: pytest.Mo
     assert name not in env.given()
 
 
+def test_where_podman_keeps_passwords_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", "/run/user/1000/containers/auth.json")
+    assert env.text("REGISTRY_AUTH", "token") == "token"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

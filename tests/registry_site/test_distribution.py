@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from registry_site import distribution, env, http_settings
 from registry_site.serving import CONFIGURATION
+from tests.live import ROOT
 
 
 def names(text: str) -> list[str]:
@@ -42,6 +43,9 @@ VALIDATION_MANIFESTS_INDEXES_PLATFORMLIST_0_OS
 """)
 REFUSED = names("""
 STORAGE_S3_BUCKET STORAGE_S3_ACCESSKEY STORAGE_S3_SECRETKEY STORAGE_S3_SECRETKEY_FILE
+STORAGE_S3_REGION STORAGE_S3_REGIONENDPOINT STORAGE_S3_FORCEPATHSTYLE STORAGE_S3_ROOTDIRECTORY
+STORAGE_S3_SECURE STORAGE_S3_SKIPVERIFY STORAGE_S3_ENCRYPT STORAGE_S3_KEYID STORAGE_S3_CHUNKSIZE
+STORAGE_S3_STORAGECLASS STORAGE_S3_REDIRECTENDPOINT
 STORAGE_AZURE_ACCOUNTNAME STORAGE_GCS_BUCKET STORAGE_SWIFT_AUTHURL STORAGE_OSS_BUCKET
 STORAGE_INMEMORY AUTH_SILLY_REALM AUTH_TOKEN_REALM AUTH_TOKEN_ROOTCERTBUNDLE AUTH_TOKEN_JWKS
 AUTH_TOKEN_SIGNINGALGORITHMS MIDDLEWARE_STORAGE_0_NAME MIDDLEWARE_REPOSITORY STORAGE_MIDDLEWARE
@@ -266,3 +270,71 @@ def test_htpasswd_needs_its_path_only(
 def test_several_values_of_a_header_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_HTTP_HEADERS_Access-Control-Allow-Methods", "[HEAD, GET, OPTIONS]")
     assert http_settings.headers() == {"Access-Control-Allow-Methods": "HEAD, GET, OPTIONS"}
+
+
+# --- what becomes of them -----------------------------------------------------------------------
+
+# A value of each that is not the default, and what is read then: Django's settings, or gunicorn's.
+IN_FORCE: dict[str, tuple[str, str, object]] = {
+    "HTTP_ADDR": (":6000", "bind", "0.0.0.0:6000"),
+    "HTTP_HOST": ("https://r.example.com/", "PUBLIC_URL", "https://r.example.com"),
+    "HTTP_PREFIX": ("/a/", "HTTP_PREFIX", "/a"),
+    "HTTP_RELATIVEURLS": ("true", "RELATIVE_URLS", True),
+    "HTTP_DRAINTIMEOUT": ("90s", "graceful_timeout", 90),
+    "HTTP_HEADERS_X-Frame-Options": ("[deny]", "HTTP_HEADERS", {"X-Frame-Options": "deny"}),
+    "LOG_LEVEL": ("error", "loglevel", "error"),
+    "LOG_ACCESSLOG_DISABLED": ("false", "accesslog", "-"),
+    "STORAGE_DELETE_ENABLED": ("false", "DELETE_ENABLED", False),
+    "STORAGE_MAINTENANCE_READONLY_ENABLED": ("true", "READ_ONLY", True),
+    "STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED": ("false", "UPLOAD_PURGING_ENABLED", False),
+    "STORAGE_MAINTENANCE_UPLOADPURGING_AGE": ("1h", "UPLOAD_PURGING_AGE", 3600.0),
+    "STORAGE_MAINTENANCE_UPLOADPURGING_INTERVAL": ("2m", "UPLOAD_PURGING_INTERVAL", 120.0),
+    "STORAGE_MAINTENANCE_UPLOADPURGING_DRYRUN": ("true", "UPLOAD_PURGING_DRY_RUN", True),
+    "AUTH_HTPASSWD_PATH": ("/h", "HTPASSWD_PATH", "/h"),
+    "AUTH_HTPASSWD_REALM": ("Harbour", "BASIC_REALM", "Harbour"),
+    "AUTH_TOKEN_SERVICE": ("us", "TOKEN_SERVICE", "us"),
+    "AUTH_TOKEN_ISSUER": ("we", "TOKEN_ISSUER", "we"),
+    "CATALOG_MAXENTRIES": ("7", "CATALOG_MAX_ENTRIES", 7),
+    "TAGS_MAXTAGS": ("8", "TAGS_MAX_TAGS", 8),
+}
+# Seen at work by other tests: of this file, test_drop_in.py and test_tls.py.
+AT_WORK = names("""
+HTTP_NET HTTP_TLS_CERTIFICATE HTTP_TLS_KEY HTTP_TLS_CLIENTCAS HTTP_TLS_CLIENTCAS_0
+HTTP_TLS_CLIENTAUTH HTTP_TLS_MINIMUMTLS HTTP_HEADERS_X-Content-Type-Options
+HTTP_HEADERS_X-Content-Type-Options_0 LOG_FORMATTER LOG_FIELDS_SERVICE LOG_FIELDS_ENVIRONMENT
+STORAGE STORAGE_FILESYSTEM_ROOTDIRECTORY AUTH VERSION CONFIGURATION_PATH
+""")
+
+
+def in_force() -> dict[str, object]:
+    """Everything that Django's settings and gunicorn's say."""
+    django = runpy.run_path(str(ROOT / "registry_site" / "settings.py"))
+    return {**django, **runpy.run_path(str(CONFIGURATION))}
+
+
+@pytest.mark.parametrize("name", IN_FORCE)
+def test_what_is_honoured_reaches_what_reads_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    value, place, expected = IN_FORCE[name]
+    assert in_force()[place] != expected
+    monkeypatch.setenv(f"REGISTRY_{name}", value)
+    assert in_force()[place] == expected
+
+
+def test_each_that_is_honoured_is_seen_to_be() -> None:
+    assert not {*HONOURED} - {*IN_FORCE, *AT_WORK}
+
+
+def test_without_any_the_defaults_are_those_of_version_3() -> None:
+    found = in_force()
+    expected = {
+        "DELETE_ENABLED": True,
+        "READ_ONLY": False,
+        "UPLOAD_PURGING_ENABLED": True,
+        "UPLOAD_PURGING_AGE": 168 * 3600.0,
+        "UPLOAD_PURGING_INTERVAL": 24 * 3600.0,
+        "UPLOAD_PURGING_DRY_RUN": False,
+        "RELATIVE_URLS": False,
+        "HTTP_PREFIX": "",
+        "CATALOG_MAX_ENTRIES": 1000,
+    }
+    assert {name: found[name] for name in expected} == expected
