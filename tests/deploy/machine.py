@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -33,22 +33,28 @@ class Machine:
     this machine knows nothing of. Nothing leads out of it; Docker Hub is what `hub` makes of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        named: Sequence[str] = (),
+        options: Sequence[str] = (f"--registry-mirror=http://{HUB}",),
+    ) -> None:
+        """`named` is a command that gives it a host name; `options` are the engine's."""
         self._ip = str(find_program("ip"))
         self._name = f"berth-{uuid.uuid4().hex[:8]}"
         self._within = (str(find_program("nsenter")), f"--net=/run/netns/{self._name}")
         self._undo = ExitStack()
+        self._named, self._options = named, options
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
             self._command("netns", "add", self._name)
             undo.callback(self._command, "netns", "delete", self._name)
             self._command("-n", self._name, "link", "set", "lo", "up")
-            self.engine = Engine(
-                within=self._within, options=(f"--registry-mirror=http://{HUB}",), in_memory=True
-            )
-            undo.callback(self.engine.stop)
-            undo.callback(self.remove_containers)
+            self.connect()
+            within = (*self._within, *self._named)
+            self.engine = Engine(within=within, options=self._options, in_memory=True)
+            undo.callback(self.switch_off)
             self._undo = undo.pop_all()
         return self
 
@@ -59,6 +65,14 @@ class Machine:
         trace: TracebackType | None,
     ) -> None:
         self._undo.close()
+
+    def connect(self) -> None:
+        """What a machine that is not alone needs, before its engine starts."""
+
+    def switch_off(self) -> None:
+        """End the engine and what runs there."""
+        self.remove_containers()
+        self.engine.stop()
 
     @property
     def docker(self) -> Client:
