@@ -23,6 +23,8 @@ class Connection(socket.socket):
         self._actual = self._wanted = timeout
         self._is_holding = False
         self._held = b""
+        # Bytes of files that went out since `hold`: gunicorn does not count them.
+        self.sent_of_files = 0
 
     # --- time-outs: gunicorn sets one around each read that may not happen ------------------------
 
@@ -53,6 +55,7 @@ class Connection(socket.socket):
     def hold(self) -> None:
         """Keep the next write back until another follows, or `flush`."""
         self._is_holding = True
+        self.sent_of_files = 0
 
     def flush(self) -> None:
         """Send what is held back. Raises OSError."""
@@ -87,4 +90,6 @@ class Connection(socket.socket):
     def sendfile(self, *args: Any, **kwargs: Any) -> int:
         self.flush()
         self._settle()
-        return super().sendfile(*args, **kwargs)
+        count = super().sendfile(*args, **kwargs)
+        self.sent_of_files += count
+        return count

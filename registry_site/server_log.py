@@ -56,6 +56,9 @@ class ServerLogger(Logger):  # type: ignore[misc]  # gunicorn has no types
     def atoms(self, *args: Any) -> dict[str, Any]:
         """What a line of the access log is made of."""
         found: dict[str, Any] = super().atoms(*args)
+        if sent := getattr(getattr(args[0], "sock", None), "sent_of_files", 0):
+            found["B"] += sent
+            found["b"] = str(found["B"])
         found["u"] = "-"  # some clients send a token as the user name
         found["uri"] = args[2].get("RAW_URI", "-")
         for name in ("r", "U", "q", "f", "uri"):

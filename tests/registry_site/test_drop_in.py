@@ -1,5 +1,6 @@
 """A server with a configuration file of Docker's registry: prefix, headers, htpasswd, JSON log."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 
@@ -147,3 +148,22 @@ def test_every_line_of_the_log_is_an_object_with_the_fields(server: LiveServer) 
     assert entry["http.response.status"] == 401
     assert entry["msg"] == "response completed"
     assert entry["time"].endswith("Z")
+
+
+@pytest.mark.parametrize("size", [1_000, 1_000_000])
+def test_the_log_has_how_many_bytes_of_a_blob_were_sent(
+    server: LiveServer, client: requests.Session, size: int
+) -> None:
+    content = bytes(size)
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    base = f"{server.url}{PREFIX}/v2/hook/app/blobs"
+    place = client.post(f"{base}/uploads/", timeout=SECONDS).headers["Location"]
+    client.put(place, content, params={"digest": digest}, timeout=SECONDS).raise_for_status()
+    client.get(f"{base}/{digest}", timeout=SECONDS).raise_for_status()
+
+    def told() -> list[int]:
+        entries = [json.loads(line) for line in server.log().splitlines() if digest in line]
+        pulls = [entry for entry in entries if entry.get("http.request.method") == "GET"]
+        return [entry["http.response.written"] for entry in pulls]
+
+    wait_for(lambda: told() == [size], seconds=SECONDS, what=f"a line of {size} bytes")
