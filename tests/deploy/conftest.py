@@ -29,6 +29,7 @@ def one_machine(berth_image: image.Image) -> Iterator[Machine]:
 
 @pytest.fixture
 def machine(one_machine: Machine) -> Iterator[Machine]:
-    """An engine that has the image, and no containers yet."""
+    """An engine that has the image, no containers yet, and is signed in nowhere."""
+    one_machine.clear()
     yield one_machine
-    one_machine.remove_containers()
+    one_machine.clear()

@@ -71,7 +71,7 @@ class Machine:
 
     def switch_off(self) -> None:
         """End the engine and what runs there."""
-        self.remove_containers()
+        self.clear()
         self.engine.stop()
 
     @property
@@ -137,8 +137,9 @@ class Machine:
             *("run", "--rm", "--user", "5000:5000", "--entrypoint", "cp", *options, NAME, *copy)
         )
 
-    def remove_containers(self) -> None:
-        """Remove all that run or have run, with volumes that have no name."""
+    def clear(self) -> None:
+        """Remove containers, with volumes that have no name, and sign out everywhere."""
+        (Path(self.docker.env["DOCKER_CONFIG"]) / "config.json").unlink(missing_ok=True)
         if found := self.docker("ps", "--all", "--quiet").split():
             self.docker.attempt("rm", "--force", "--volumes", *found)
 
