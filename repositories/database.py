@@ -1,6 +1,7 @@
 """How the registry uses the database: what every domain module needs beyond the ORM."""
 
 import functools
+import random
 import select
 import threading
 import time
@@ -26,6 +27,9 @@ from repositories.oci.digests import Digest
 _ALIVE_SECONDS = 1.0
 _DEADLOCK_DETECTED = "40P01"  # PostgreSQL, appendix A
 _MOST_RUNS = 5  # each that a deadlock ended has waited for a second
+# How long one that a deadlock ended leaves to the other, at most: at once it could take again what
+# the other was woken for, and both would wait for each other once more.
+_STEP_BACK_SECONDS = 0.1
 # How many times as long as it had SQLite to itself somebody in no hurry leaves it to others.
 _REST = 3
 _used = threading.local()  # connections are a thread's own
@@ -216,6 +220,7 @@ def again_on_conflict(function: Callable[P, R]) -> Callable[P, R]:
             except OperationalError as error:
                 if not _is_deadlock(error):
                     raise
+                time.sleep(random.uniform(0.2, 1) * _STEP_BACK_SECONDS)  # noqa: S311  (no secret)
         return function(*args, **kwargs)
 
     return run

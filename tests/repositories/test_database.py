@@ -83,8 +83,25 @@ def test_of_two_that_wait_for_each_other_one_runs_again() -> None:
         for done in [pool.submit(work, 1, 2), pool.submit(work, 2, 1)]:
             done.result()
 
-    assert len(runs) == (3 if connection.vendor == "postgresql" else 2)
+    # The one that was ended runs again; a busy machine may hold the other up beyond its step back,
+    # and then once more.
+    again = len(runs) - 2
+    assert 1 <= again <= 4 if connection.vendor == "postgresql" else again == 0
     assert Review.objects.count() == 2
+
+
+def test_who_was_ended_steps_back_before_the_next_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: events.append(f"{seconds > 0}"))
+
+    @database.again_on_conflict
+    def work() -> None:
+        events.append("run")
+        if len(events) == 1:
+            raise OperationalError from psycopg.errors.DeadlockDetected()
+
+    work()
+    assert events == ["run", "True", "run"]
 
 
 @pytest.mark.parametrize(("failures", "is_done"), [(4, True), (5, False)])
