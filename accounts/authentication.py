@@ -147,8 +147,11 @@ def _by_bearer(credentials: str, address: str) -> Principal:
     claims = signing.verify(credentials)
     principal = claims.speaks_for
     if not isinstance(principal, Principal):
-        principal = claims.speaks_for = _principal_of_claims(claims)
-    return principal if principal.address == address else replace(principal, address=address)
+        principal = _principal_of_claims(claims)
+    if principal.address != address:
+        principal = replace(principal, address=address)
+    claims.speaks_for = principal  # whoever has the token asks again from the same address
+    return principal
 
 
 def _principal_of_claims(claims: signing.Claims) -> Principal:

@@ -37,6 +37,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from accounts.models import SigningKey
+from repositories.database import check_may_wait
 from repositories.oci.errors import Unauthorized
 
 ALGORITHM = "ES256"
@@ -82,6 +83,7 @@ class _Keys:
     def _refresh(self) -> None:
         if time.monotonic() < self._until:
             return
+        check_may_wait()  # for whoever reads them already
         with self._lock:
             rows = list(_in_use().order_by("-id"))
             self._keys = {row.kid: _Loaded(row.kid, _private_key(row)) for row in rows}

@@ -18,7 +18,7 @@ from api.v2.response import FilePart, Response
 
 StartResponse = Callable[..., Any]
 
-_STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 _READ_SIZE = 64 * 1024
 
 
@@ -36,8 +36,8 @@ def wsgi(door: Door, environ: dict[str, Any], start_response: StartResponse) -> 
     """Answer a request of the WSGI server's (PEP 3333)."""
     request = Request(environ)
     response = door(request)
-    headers = _framed(request, response)
-    start_response(_STATUS_LINES[response.status], list(headers.items()))
+    headers = frame(request, response)
+    start_response(STATUS_LINES[response.status], list(headers.items()))
     body = response.body
     if isinstance(body, bytes):
         return () if request.method == "HEAD" else (body,)
@@ -48,7 +48,8 @@ def wsgi(door: Door, environ: dict[str, Any], start_response: StartResponse) -> 
     return _Pieces(body)
 
 
-def _framed(request: Request, response: Response) -> dict[str, str]:
+def frame(request: Request, response: Response) -> dict[str, str]:
+    """Have the headers say how long the body is; the headers."""
     headers = response.headers
     if isinstance(response.body, FilePart):
         headers["Content-Length"] = str(response.body.length)
@@ -102,7 +103,7 @@ def middleware(
 
 def _through_django(door: Door, request: Request) -> HttpResponseBase:
     response = door(request)
-    headers = _framed(request, response)
+    headers = frame(request, response)
     body = response.body
     if isinstance(body, bytes):
         content = b"" if request.method == "HEAD" else body

@@ -1,15 +1,20 @@
-"""gunicorn's threaded worker, with a deadline for request headers.
+"""gunicorn's threaded worker, with a deadline for request headers and a short way for small reads.
 
 A thread that reads headers waits for as long as the client likes; a few hundred such clients would
-keep everybody else out. Bodies have their own deadline (see `api/v2/body.py`).
+keep everybody else out. Bodies have their own deadline (see `api/v2/body.py`). What nobody has to
+wait for is answered by the thread that polls (see `quick`).
 """
 
 import contextlib
 import functools
+import itertools
 import select
 import socket
 import ssl
-from typing import Any
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from gunicorn import http, sock
 from gunicorn.workers.gthread import ThreadWorker
@@ -17,6 +22,10 @@ from gunicorn.workers.gthread import ThreadWorker
 from api import slow_clients
 from registry_site import tls
 from registry_site.connection import Connection
+from repositories import database
+
+if TYPE_CHECKING:
+    from registry_site.quick import Reader, Unsent
 
 # The worker waits this long for the first byte before it takes the clock in hand itself.
 _HEADERS_SECONDS = 5.0 + slow_clients.HEADER_SECONDS
@@ -25,17 +34,103 @@ _STALLED_MILLISECONDS = 120_000
 # How long a thread waits for the next request of the connection that it has just answered, and how
 # often before others get their turn.
 _NEXT_REQUEST_MILLISECONDS = 1
-_MOST_IN_A_ROW = 100
+_MOST_IN_A_ROW = 20
+# A sign of life is a system call, and enough once in this time.
+_LIFE_SECONDS = 1.0
+
+
+class Waiting:
+    """Connections that wait for their next request, the longest first: what gunicorn asks of its
+    deque, and any of them is found at once."""
+
+    def __init__(self) -> None:
+        self._conns: OrderedDict[Any, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._conns)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._conns)
+
+    def __getitem__(self, index: int) -> Any:
+        return next(itertools.islice(self._conns, index, None))
+
+    def append(self, conn: Any) -> None:
+        """Put one that has just been answered behind the others, of which it may be one."""
+        self._conns[conn] = None
+        self._conns.move_to_end(conn)
+
+    def remove(self, conn: Any) -> None:
+        del self._conns[conn]
+
+    def popleft(self) -> Any:
+        return self._conns.popitem(last=False)[0]
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """`gthread` in all other respects."""
 
+    _reader: "Reader | None" = None
+    _alive_at = 0.0
+
     def init_process(self) -> None:
         # Asked for some twenty times a request: as plain attributes they come at once.
         settings = self.cfg.settings
         self.cfg.__dict__.update({name: setting.get() for name, setting in settings.items()})
+        self.keepalived_conns = Waiting()
+        # Not above: gunicorn reads this file before there is a Django.
+        from registry_site import quick  # noqa: PLC0415
+
+        if quick.can_be_used(self):
+            self._reader = quick.Reader(self.cfg)
         super().init_process()
+
+    def run(self) -> None:
+        """Poll, until the worker is told to stop."""
+        with database.without_waiting():
+            super().run()
+
+    def notify(self) -> None:
+        now = time.monotonic()
+        if now - self._alive_at >= _LIFE_SECONDS:
+            self._alive_at = now
+            super().notify()
+
+    def on_client_socket_readable(self, conn: Any, client: Any) -> None:
+        """A connection has its next request: answer it here, or have a thread do it."""
+        done = self._answer_here(conn) if self._reader and self.alive else False
+        conn.is_slow = not done
+        if done is True:
+            self.nr += 1
+            conn.set_timeout()
+            self.keepalived_conns.append(conn)
+        elif done is False:
+            super().on_client_socket_readable(conn, client)
+        elif done is None:
+            self._forget(conn)
+            self.nr_conns -= 1
+            conn.close()
+        else:
+            self._forget(conn)
+            future = self.tpool.submit(done.send, conn.sock)
+            future.add_done_callback(
+                lambda sent: self.method_queue.defer(self.finish_request, conn, sent)
+            )
+
+    def _answer_here(self, conn: Any) -> "bool | Unsent | None":
+        """What `quick.Reader.answer` says; None: the connection is of no use any more."""
+        try:
+            return self._reader.answer(conn) if self._reader else False
+        except OSError as error:
+            self.log.debug("Ignored premature client disconnection. %s", error)
+        except Exception:
+            self.log.exception("a request could not be answered")
+        return None
+
+    def _forget(self, conn: Any) -> None:
+        """Wait for no request on a connection."""
+        self.poller.unregister(conn.sock)
+        self.keepalived_conns.remove(conn)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
@@ -49,9 +144,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Answer the request on a connection, and those that follow at its heels.
 
         A client that pulls sends the next request as soon as it has the answer. Waiting for it a
-        moment here saves the way back to the poller and two changes of threads for each.
+        moment here saves the way back to the poller and two changes of threads for each, unless the
+        poller can answer it by itself.
         """
         keep = self._handle_one(conn)
+        if self._reader and not getattr(conn, "is_slow", False):
+            return keep
         for _ in range(_MOST_IN_A_ROW):
             if keep is not True or not self.alive or not _has_more(conn.sock):
                 break

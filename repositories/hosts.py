@@ -20,7 +20,8 @@ import os
 import platform
 import threading
 import time
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,18 +86,12 @@ _standing = _Standing(_NEVER, _NEVER, 0)
 _looking = threading.Lock()
 
 
-def now() -> float:
-    """Seconds on a clock that goes on while the machine sleeps, where there is one."""
-    return _clock()
-
-
-if hasattr(time, "CLOCK_BOOTTIME"):
-
-    def _clock() -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-else:
-    _clock = time.monotonic
+# Seconds on a clock that goes on while the machine sleeps, where there is one.
+now: Callable[[], float] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+    if hasattr(time, "CLOCK_BOOTTIME")
+    else time.monotonic
+)
 
 
 def alone() -> int | None:

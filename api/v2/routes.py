@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from api.v2 import base, blobs, catalog, manifests, referrers, tags, uploads
@@ -83,6 +84,7 @@ def match(path: str) -> tuple[Route, tuple[str, ...]]:
     )
 
 
+@lru_cache(maxsize=512)  # what raises is not kept
 def resolve(method: str, path: str) -> Resolved:
     """What a request means. Raises RouteUnknown, NameInvalid, Unsupported for a wrong method."""
     route, groups = match(path)

@@ -39,7 +39,7 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(hosts, "_clock", clock)
+    monkeypatch.setattr(hosts, "now", clock)
     monkeypatch.setattr("repositories.hosts.time.sleep", clock.sleep)
     return clock
 

@@ -133,7 +133,7 @@ def load(world: World, name: str) -> ModuleType:
         "fetch": world.fetch,
         "execute": world.execute,
         "time": SimpleNamespace(sleep=world.sleep),
-        "_clock": lambda: world.now,
+        "now": lambda: world.now,
         "_identity": lambda: hosts._Identity(name, may_remember=True),
     }
     module.__dict__.update(replaced)

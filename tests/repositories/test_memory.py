@@ -166,7 +166,7 @@ def test_an_answer_that_was_on_its_way_during_a_change_is_not_used_again() -> No
 def test_nothing_is_remembered_for_long(pushed: Digest, monkeypatch: pytest.MonkeyPatch) -> None:
     """For the writer that is killed after its commit: it has acknowledged nothing."""
     clock = [1000.0]
-    monkeypatch.setattr(hosts, "_clock", lambda: clock[0])
+    monkeypatch.setattr(hosts, "now", lambda: clock[0])
     assert by_tag() == str(pushed)
     Tag.objects.all().delete()
     while clock[0] < 1000.0 + memory.LONGEST_SECONDS - 0.9:

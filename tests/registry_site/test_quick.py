@@ -1,0 +1,373 @@
+"""Small reads by the thread that polls: the same answers, without a database, or none at all."""
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from django.db import connection
+from gunicorn.config import Config
+from gunicorn.workers.gthread import TConn
+from pytest_django import Settings
+
+from api import mount
+from api.v2.response import Response
+from registry_site import quick
+from registry_site.connection import Connection
+from registry_site.worker import Waiting
+from repositories import database, manifests
+from repositories.access import ANONYMOUS
+from tests.badinput.corpus import OCI_IMAGE, OCI_INDEX, sha256
+from tests.badinput.wire import Answer, Headers, exchange, request
+from tests.badinput.wire import Connection as Wire
+from tests.faults import client
+from tests.live import LiveServer
+
+INDEX = b'{"schemaVersion": 2, "mediaType": "' + OCI_INDEX.encode() + b'", "manifests": []}'
+NAME = "team/app"
+TAG = f"/v2/{NAME}/manifests/1"
+HOST = "registry.example"
+LAYER = client.random_bytes("layer", 3_000_000)
+
+
+@dataclass
+class Place:
+    """A connection as gunicorn keeps it, the client's end of it, and the reader."""
+
+    client: socket.socket
+    conn: Any
+    reader: quick.Reader
+
+    def send(self, data: bytes) -> bool | quick.Unsent:
+        self.client.sendall(data)
+        return self.reader.answer(self.conn)
+
+    def get(self, path: str, *fields: tuple[str, str]) -> bool | quick.Unsent:
+        return self.send(request("GET", path, HOST, fields))
+
+    def left(self) -> bytes:
+        """What gunicorn's parser was given back."""
+        left: bytes = self.conn.parser.unreader.take_buffered()
+        return left
+
+
+@pytest.fixture
+def place(settings: Settings) -> Iterator[Place]:
+    settings.OPEN_ACCESS = True
+    ours, theirs = socket.socketpair()
+    cfg = Config()
+    conn = TConn(cfg, Connection(ours), ("192.0.2.7", 4711), ("127.0.0.1", 5000))
+    conn.init()
+    with theirs, conn.sock:
+        theirs.settimeout(5)
+        yield Place(theirs, conn, quick.Reader(cfg))
+
+
+@pytest.fixture
+def image(db: None, settings: Settings) -> bytes:
+    settings.OPEN_ACCESS = True
+    manifests.push(
+        principal=ANONYMOUS,
+        repository=NAME,
+        digest=None,
+        names=["1"],
+        payload=INDEX,
+        content_type=OCI_INDEX,
+    )
+    return INDEX
+
+
+# --- what it takes, and what it leaves to gunicorn -----------------------------------------------
+
+
+def test_a_read_is_answered_and_the_connection_kept(place: Place) -> None:
+    assert place.get("/v2/") is True
+    answer = place.client.recv(1 << 16)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\nServer: gunicorn\r\nDate: ")
+    assert b"\r\nConnection: keep-alive\r\n" in answer
+    assert answer.endswith(b"\r\n\r\n{}")
+    assert place.left() == b""
+    assert place.send(request("HEAD", "/v2/", HOST)) is True
+    assert b"\r\nContent-Length: 2\r\n" in (head := place.client.recv(1 << 16))
+    assert head.endswith(b"\r\n\r\n")
+    assert place.left() == b""
+
+
+OTHERS = {
+    "a method": request("DELETE", TAG, HOST),
+    "a query": request("GET", "/v2/_catalog?n=5", HOST),
+    "an encoded path": request("GET", "/v2/%2e%2e/tags/list", HOST),
+    "a page": request("GET", "/", HOST),
+    "the token service": request("GET", "/token", HOST),
+    "a body": request("GET", "/v2/", HOST, (), b"x"),
+    "a chunked body": request("GET", "/v2/", HOST, (("Transfer-Encoding", "chunked"),)),
+    "continue": request("GET", "/v2/", HOST, (("Expect", "100-continue"),)),
+    "close": request("GET", "/v2/", HOST, (("Connection", "close"),)),
+    "an upgrade": request("GET", "/v2/", HOST, (("Upgrade", "h2c"),)),
+    "another version": request("GET", "/v2/", HOST).replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "two requests": request("GET", "/v2/", HOST) * 2,
+    "half a request": request("GET", "/v2/", HOST)[:-2],
+    "no lines": request("GET", "/v2/", HOST).replace(b"\r\n", b"\n"),
+    "a field that is folded": request("GET", "/v2/", HOST, (("X", "a\r\n b"),)),
+    "a space before a colon": request("GET", "/v2/", HOST, (("Content-Length ", "1"),)),
+    "a field without a name": request("GET", "/v2/", HOST, (("", "1"),)),
+    "NUL": request("GET", "/v2/", HOST, (("X", "a\0b"),)),
+    "too long a line": request("GET", "/v2/" + "a" * 4000, HOST),
+    "too many fields": request("GET", "/v2/", HOST, [("X", "1")] * 200),
+    "too much": request("GET", "/v2/", HOST, (("X", "1" * 8190),)),
+    "no head at all": b"\x16\x03\x01\x02\x00\x01",
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("times", [1, 2])
+def test_whatever_else_comes_is_given_back_as_it_was(name: str, times: int, place: Place) -> None:
+    """Twice, since what was seen before might be taken for known."""
+    assert place.get("/v2/") is True
+    place.client.recv(1 << 16)
+    for _ in range(times):
+        assert place.send(OTHERS[name]) is False
+        assert place.left() == OTHERS[name][: quick._MOST_BYTES]
+        place.conn.sock.setblocking(False)
+        if len(OTHERS[name]) > quick._MOST_BYTES:
+            place.conn.sock.recv(1 << 20)
+
+
+def test_the_end_of_a_connection_is_gunicorns(place: Place) -> None:
+    place.client.shutdown(socket.SHUT_WR)
+    assert place.reader.answer(place.conn) is False
+
+
+def test_tls_connections_are_gunicorns(place: Place) -> None:
+    place.conn.sock = socket.socket()
+    assert place.reader.answer(place.conn) is False
+    place.conn.sock.close()
+
+
+def test_each_client_is_asked_for_by_its_own_fields_and_address(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str | None, str]] = []
+    door = mount.door_of("/v2/")
+    assert door
+
+    def watched(request: Any) -> Any:
+        seen.append((request.header("X-Who"), request.address))
+        return door(request)
+
+    monkeypatch.setattr(mount, "door_of", lambda _: watched)
+    for who, address in (("a", "192.0.2.7"), ("b", "192.0.2.8"), ("a", "192.0.2.9")):
+        place.conn.client = (address, 4711)
+        assert place.get("/v2/", ("X-Who", who)) is True
+    assert seen == [("a", "192.0.2.7"), ("b", "192.0.2.8"), ("a", "192.0.2.9")]
+
+
+def test_blocks_of_fields_are_kept_within_limits(place: Place) -> None:
+    for number in range(quick._MOST_BLOCKS + 10):
+        assert place.get("/v2/", ("X", str(number))) is True
+        place.client.recv(1 << 16)
+    assert len(place.reader._blocks) <= quick._MOST_BLOCKS
+    before = len(place.reader._blocks)
+    assert place.get("/v2/", ("X", "1" * (quick._MOST_BLOCK + 1))) is True
+    assert len(place.reader._blocks) == before
+
+
+def test_no_header_ends_a_line(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def door(request: Any) -> Any:
+        return Response(200, {"Warning": "a\r\nSet-Cookie: b"}, b"")
+
+    monkeypatch.setattr(mount, "door_of", lambda _: door)
+    with pytest.raises(ValueError, match="cannot be sent"):
+        place.get("/v2/")
+
+
+# --- what has to wait ----------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_remembered_takes_no_database_and_what_is_not_takes_a_thread(
+    image: bytes, place: Place
+) -> None:
+    with database.without_waiting():
+        assert place.get(TAG) is False
+    assert place.left() == request("GET", TAG, HOST)
+    assert manifests.read(repository=NAME, reference="1").payload == image  # as a thread does
+    with database.without_waiting():
+        assert place.get(TAG) is True
+        assert place.client.recv(1 << 16).endswith(b"\r\n\r\n" + image)
+        assert place.get(f"/v2/{NAME}/manifests/2") is False  # what is not there is asked for
+    place.left()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_thread_that_must_not_wait_says_so_and_may_again_afterwards() -> None:
+    with database.without_waiting():
+        for ask in (lambda: database.fetch("SELECT 1", []), connection.cursor):
+            with pytest.raises(database.MustWait):
+                ask()
+        with pytest.raises(database.MustWait):
+            database.check_may_wait()
+    database.check_may_wait()
+    assert database.fetch("SELECT 1", []) == [(1,)]
+
+
+def test_what_does_not_go_out_at_once_is_left_for_a_thread(place: Place, tmp_path: Path) -> None:
+    place.conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    body = bytes(range(256)) * 1024
+    unsent = place.reader._send(place.conn.sock, body, None)
+    assert isinstance(unsent, quick.Unsent)
+    received = bytearray()
+    _meanwhile(lambda: unsent.send(place.conn.sock), place.client, received, len(body))
+    assert bytes(received) == body
+
+
+def _meanwhile(
+    send: Callable[[], object], client: socket.socket, received: bytearray, size: int
+) -> None:
+    sender = Thread(target=send)
+    sender.start()
+    while len(received) < size:
+        received += client.recv(1 << 16)
+    sender.join(10)
+
+
+# --- a real server: the same answer, whoever gives it ---------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    folder = tmp_path_factory.mktemp("quick")
+    with LiveServer(folder / "data", env={"REGISTRY_WORKERS": "1"}) as server:
+        for data in (client.CONFIG, LAYER):
+            assert client.push_blob(server.host, NAME, data).status == 201
+        image = client.image(LAYER)
+        fields = (("Content-Type", OCI_IMAGE),)
+        assert exchange(server.host, "PUT", TAG, fields, image).status == 201
+        yield server
+
+
+CONFIG = f"/v2/{NAME}/blobs/{sha256(client.CONFIG)}"
+PATHS = {
+    "version": "/v2/",
+    "tag": TAG,
+    "digest": f"/v2/{NAME}/manifests/{sha256(client.image(LAYER))}",
+    "small blob": CONFIG,
+    "large blob": f"/v2/{NAME}/blobs/{sha256(LAYER)}",
+    "no tag": f"/v2/{NAME}/manifests/2",
+    "no blob": f"/v2/{NAME}/blobs/{sha256(b'nothing')}",
+    "no repository": "/v2/team/other/manifests/1",
+    "no route": "/v2/team/app/nothing",
+    "a bad name": "/v2/Team/manifests/1",
+    "tags": f"/v2/{NAME}/tags/list",
+    "catalog": "/v2/_catalog",
+}
+FIELDS: dict[str, Headers] = {
+    "nothing": (),
+    "what clients accept": (("Accept", OCI_IMAGE), ("Accept", "*/*"), ("User-Agent", "x/1")),
+    "what is not there": (("Accept", OCI_INDEX),),
+    "a part": (("Range", "bytes=1-1"),),
+    "no such part": (("Range", "bytes=99999999-"),),
+    "what is known": (("If-None-Match", f'"{sha256(client.CONFIG)}"'),),
+    "a wrong token": (("Authorization", "Bearer x"),),
+    "Latin-1": (("X-Name", "caf\xe9"),),
+    "underscores": (("X_Forwarded_For", "192.0.2.1"),),
+}
+
+
+def _lasting(answer: Answer) -> Answer:
+    kept = tuple(each for each in answer.headers if each[0] not in ("date", "connection"))
+    return Answer(answer.status, kept, answer.body)
+
+
+@pytest.mark.parametrize("fields", FIELDS.values(), ids=FIELDS)
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+def test_both_ways_give_the_same_answer(path: str, fields: Headers, server: LiveServer) -> None:
+    for method in ("GET", "HEAD"):
+        by_thread = exchange(server.host, method, path, fields)
+        with Wire(server.host) as wire:
+            for _ in range(3):  # the first one is read by a thread
+                wire.send(request(method, path, server.host, fields))
+                again = wire.answer(head=method == "HEAD")
+                assert _lasting(again) == _lasting(by_thread)
+                assert again.header("connection") == "keep-alive"
+
+
+def test_requests_that_come_together_or_in_pieces_are_all_answered(server: LiveServer) -> None:
+    one = request("GET", TAG, server.host)
+    with Wire(server.host) as wire:
+        for data in ([one], [one, one], [one * 3], [one[:20], one[20:]], [one + one[:9], one[9:]]):
+            for piece in data:
+                wire.send(piece)
+            for _ in range(b"".join(data).count(b"\r\n\r\n")):
+                assert wire.answer().body == client.image(LAYER)
+
+
+def test_a_client_that_reads_late_keeps_nobody_waiting(server: LiveServer) -> None:
+    large = request("GET", PATHS["large blob"], server.host)
+    with Wire(server.host) as late, Wire(server.host) as other:
+        for wire in (late, other):
+            wire.send(request("GET", "/v2/", server.host))
+            wire.answer()
+        late.send(large)
+        for _ in range(20):
+            other.send(request("GET", TAG, server.host))
+            assert other.answer().status == 200
+        assert late.answer().body == LAYER
+        late.send(request("GET", TAG, server.host))
+        assert late.answer().body == client.image(LAYER)
+
+
+def test_clients_that_go_away_leave_nothing_behind(server: LiveServer) -> None:
+    for path in (TAG, PATHS["large blob"]):
+        for _ in range(20):
+            with Wire(server.host) as wire:
+                wire.send(request("GET", "/v2/", server.host))
+                wire.answer()
+                wire.send(request("GET", path, server.host))
+                wire.reset()
+    assert exchange(server.host, "GET", TAG).status == 200
+    assert "Traceback" not in server.log()
+
+
+def test_what_is_changed_is_seen_by_the_next_read(server: LiveServer) -> None:
+    path = f"/v2/{NAME}/manifests/moving"
+    with Wire(server.host) as wire:
+        for number in range(30):
+            image = client.image(LAYER, annotations={"number": str(number)})
+            fields = (("Content-Type", OCI_IMAGE),)
+            assert exchange(server.host, "PUT", path, fields, image).status == 201
+            for _ in range(3):
+                wire.send(request("GET", path, server.host))
+                assert wire.answer().body == image
+        assert exchange(server.host, "DELETE", path).status == 202
+        wire.send(request("GET", path, server.host))
+        assert wire.answer().status == 404
+
+
+def test_a_stop_does_not_wait_for_connections_that_wait(tmp_path: Path) -> None:
+    with LiveServer(tmp_path / "data") as server, Wire(server.host) as wire:
+        for _ in range(2):
+            wire.send(request("GET", "/v2/", server.host))
+            assert wire.answer().status == 200
+        assert server.stop() == 0
+        assert wire.rest() == b""
+
+
+# --- those that wait -----------------------------------------------------------------------------
+
+
+def test_waiting_connections_are_in_the_order_of_their_last_answer() -> None:
+    waiting = Waiting()
+    first, second, third = object(), object(), object()
+    for conn in (first, second, third):
+        waiting.append(conn)
+    waiting.append(first)
+    assert list(waiting) == [second, third, first]
+    assert (waiting[0], len(waiting)) == (second, 3)
+    waiting.remove(third)
+    assert waiting.popleft() is second
+    assert waiting.popleft() is first
+    assert not waiting
