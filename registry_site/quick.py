@@ -59,7 +59,7 @@ class Unsent:
 
 
 class Reader:
-    """Answers reads on connections that wait for their next request."""
+    """Answers reads on connections that wait for their next, or first, request."""
 
     def __init__(self, cfg: Any) -> None:
         self._cfg = cfg
@@ -68,17 +68,17 @@ class Reader:
         self._blocks: dict[bytes, dict[str, str] | None] = {}
         self._second, self._start = 0, ""
 
-    def answer(self, conn: Any) -> bool | Unsent:
-        """Answer what has arrived on `conn`, of gunicorn, which nothing is known to be left of.
+    def answer(self, conn: Any) -> bool | Unsent | None:
+        """Answer what has arrived on `conn`, of whose last request nothing is left.
 
         False: a thread has to do it; whatever was received is given back to gunicorn's parser.
-        Raises OSError when the client is gone.
+        None: nothing was, and never will be. Raises OSError when the client is gone.
         """
         if not isinstance(conn.sock, Connection):
             return False
         data = _receive(conn.sock, _MOST_BYTES, MSG_DONTWAIT)
         if not data:
-            return False  # the end of the connection, which gunicorn sees as well
+            return None
         try:
             request = self._request(conn, data)
             answer = self._answer(request) if request else None

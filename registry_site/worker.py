@@ -6,9 +6,11 @@ wait for is answered by the thread that polls (see `quick`).
 """
 
 import contextlib
+import errno
 import functools
 import itertools
 import select
+import selectors
 import socket
 import ssl
 import time
@@ -17,7 +19,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gunicorn import http, sock
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from api import slow_clients
 from registry_site import tls
@@ -35,6 +37,7 @@ _STALLED_MILLISECONDS = 120_000
 # often before others get their turn.
 _NEXT_REQUEST_MILLISECONDS = 1
 _MOST_IN_A_ROW = 20
+_NOBODY_CAME = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED})
 # A sign of life is a system call, and enough once in this time.
 _LIFE_SECONDS = 1.0
 
@@ -96,6 +99,30 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self._alive_at = now
             super().notify()
 
+    def accept(self, listener: Any) -> None:
+        """Take a connection, and wait for its first request as for those that follow."""
+        if self._reader is None:
+            super().accept(listener)
+            return
+        try:
+            client, address = listener.accept()
+        except OSError as error:
+            if error.errno not in _NOBODY_CAME:
+                raise
+            return
+        self.nr_conns += 1
+        conn = TConn(self.cfg, Connection(client), address, listener.getsockname())
+        _give_up_stalled(conn.sock)
+        conn.init()
+        conn.sock.setblocking(False)
+        conn.set_timeout()
+        self.keepalived_conns.append(conn)
+        self.poller.register(
+            conn.sock,
+            selectors.EVENT_READ,
+            functools.partial(self.on_client_socket_readable, conn),
+        )
+
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
         """A connection has its next request: answer it here, or have a thread do it."""
         done = self._answer_here(conn) if self._reader and self.alive else False
@@ -104,21 +131,23 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
             self.nr += 1
             conn.set_timeout()
             self.keepalived_conns.append(conn)
-        elif done is False:
-            super().on_client_socket_readable(conn, client)
+            return
+        # Nobody waits here for its next request any more.
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        if done is False:
+            self.enqueue_req(conn)
         elif done is None:
-            self._forget(conn)
             self.nr_conns -= 1
             conn.close()
         else:
-            self._forget(conn)
             future = self.tpool.submit(done.send, conn.sock)
             future.add_done_callback(
                 lambda sent: self.method_queue.defer(self.finish_request, conn, sent)
             )
 
     def _answer_here(self, conn: Any) -> "bool | Unsent | None":
-        """What `quick.Reader.answer` says; None: the connection is of no use any more."""
+        """What `quick.Reader.answer` says; None also where the client is gone."""
         try:
             return self._reader.answer(conn) if self._reader else False
         except OSError as error:
@@ -126,11 +155,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         except Exception:
             self.log.exception("a request could not be answered")
         return None
-
-    def _forget(self, conn: Any) -> None:
-        """Wait for no request on a connection."""
-        self.poller.unregister(conn.sock)
-        self.keepalived_conns.remove(conn)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)
