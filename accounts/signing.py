@@ -37,8 +37,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
 from accounts.models import SigningKey
-from repositories.database import check_may_wait
 from repositories.oci.errors import Unauthorized
+from repositories.waiting import check_may_wait
 
 ALGORITHM = "ES256"
 LIFETIME = timedelta(seconds=300)

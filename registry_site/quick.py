@@ -21,7 +21,7 @@ from api import mount
 from api.v2.request import Request
 from api.v2.response import FilePart, Response
 from registry_site.connection import Connection
-from repositories.database import MustWait
+from repositories.waiting import MustWait
 
 # What a client of the registry reads with. Such a path means what it says: nothing in it is
 # encoded, and no query follows.

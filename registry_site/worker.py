@@ -24,7 +24,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from api import slow_clients
 from registry_site import tls
 from registry_site.connection import Connection
-from repositories import database
+from repositories.waiting import without_waiting
 
 if TYPE_CHECKING:
     from registry_site.quick import Reader, Unsent
@@ -90,7 +90,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         """Poll, until the worker is told to stop."""
-        with database.without_waiting():
+        with without_waiting():
             super().run()
 
     def notify(self) -> None:

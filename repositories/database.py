@@ -32,38 +32,11 @@ _MOST_RUNS = 5  # each that a deadlock ended has waited for a second
 _STEP_BACK_SECONDS = 0.1
 # How many times as long as it had SQLite to itself somebody in no hurry leaves it to others.
 _REST = 3
-_used = threading.local()  # connections are a thread's own, and so is what it may do
+_used = threading.local()  # connections are a thread's own
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-
-
-class MustWait(BaseException):
-    """This thread must not wait, and what it was asked for takes that (see `without_waiting`).
-
-    No Exception: nobody on the way up takes it for a failure, and answers with one.
-    """
-
-
-@contextmanager
-def without_waiting() -> Iterator[None]:
-    """Have this thread do without the database: asking it anything raises MustWait."""
-    database = connections[DEFAULT_DB_ALIAS]
-    database.ensure_connection = check_may_wait  # type: ignore[method-assign]
-    _used.may_wait = False
-    try:
-        yield
-    finally:
-        _used.may_wait = True
-        del database.ensure_connection  # the class's own again
-
-
-def check_may_wait() -> None:
-    """Return where the caller may wait, as for a lock that others hold while they ask the database.
-    Raises MustWait."""
-    if not getattr(_used, "may_wait", True):
-        raise MustWait
 
 
 def fetch(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:

@@ -14,6 +14,7 @@ from repositories.oci.errors import BlobUnknown
 from repositories.oci.media_types import OCTET_STREAM
 from repositories.storage import storage
 from repositories.storage.base import BlobMissing
+from repositories.waiting import read
 
 # Up to here one send of headers and bytes together is cheaper than sendfile after the headers.
 SMALL = 64 * 1024
@@ -81,8 +82,7 @@ def _open(name: str, blob: blobs.FoundBlob, offset: int, length: int) -> bytes |
             database.release()
         return FilePart(file, offset, length)
     with file:
-        file.seek(offset)
-        return file.read(length)
+        return read(file, offset, length)
 
 
 def _lost(name: str, blob: blobs.FoundBlob) -> BlobUnknown:

@@ -8,7 +8,6 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from django.db import connection
 from gunicorn.config import Config
 from gunicorn.workers.gthread import TConn
 from pytest_django import Settings
@@ -18,8 +17,9 @@ from api.v2.response import Response
 from registry_site import quick
 from registry_site.connection import Connection
 from registry_site.worker import Waiting
-from repositories import database, manifests
+from repositories import manifests
 from repositories.access import ANONYMOUS
+from repositories.waiting import without_waiting
 from tests.badinput.corpus import OCI_IMAGE, OCI_INDEX, sha256
 from tests.badinput.wire import Answer, Headers, exchange, request
 from tests.badinput.wire import Connection as Wire
@@ -191,27 +191,15 @@ def test_no_header_ends_a_line(place: Place, monkeypatch: pytest.MonkeyPatch) ->
 def test_what_is_remembered_takes_no_database_and_what_is_not_takes_a_thread(
     image: bytes, place: Place
 ) -> None:
-    with database.without_waiting():
+    with without_waiting():
         assert place.get(TAG) is False
     assert place.left() == request("GET", TAG, HOST)
     assert manifests.read(repository=NAME, reference="1").payload == image  # as a thread does
-    with database.without_waiting():
+    with without_waiting():
         assert place.get(TAG) is True
         assert place.client.recv(1 << 16).endswith(b"\r\n\r\n" + image)
         assert place.get(f"/v2/{NAME}/manifests/2") is False  # what is not there is asked for
     place.left()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_thread_that_must_not_wait_says_so_and_may_again_afterwards() -> None:
-    with database.without_waiting():
-        for ask in (lambda: database.fetch("SELECT 1", []), connection.cursor):
-            with pytest.raises(database.MustWait):
-                ask()
-        with pytest.raises(database.MustWait):
-            database.check_may_wait()
-    database.check_may_wait()
-    assert database.fetch("SELECT 1", []) == [(1,)]
 
 
 def test_what_does_not_go_out_at_once_is_left_for_a_thread(place: Place, tmp_path: Path) -> None:
