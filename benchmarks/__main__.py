@@ -18,6 +18,8 @@ from benchmarks.contenders import (
     ROOT,
     Berth,
     BerthPostgres,
+    BerthPostgresToken,
+    BerthToken,
     Contender,
     Distribution2,
     Distribution3,
@@ -25,13 +27,16 @@ from benchmarks.contenders import (
     Zot,
 )
 from benchmarks.content import SHORT, Scale, make_content
+from benchmarks.load import sender
 from benchmarks.references import HashAndWrite, Nginx
 from benchmarks.report import markdown, publish
-from benchmarks.results import Result, describe_machine, load_average, now
+from benchmarks.results import SENDER, Result, describe_machine, load_average, now
 from benchmarks.rows import Row, all_rows, choose
 from benchmarks.runner import Runner, samples
 
 ALL: tuple[type[Contender], ...] = (
+    BerthPostgresToken,
+    BerthToken,
     Berth,
     BerthPostgres,
     Distribution3,
@@ -78,7 +83,7 @@ def _contenders(text: str) -> list[Contender]:
     wanted = _names(text)
     if unknown := set(wanted) - {contender.key for contender in ALL}:
         raise argparse.ArgumentTypeError(f"no {', '.join(unknown)} in {KEYS}")
-    return [contender() for contender in ALL if not wanted or contender.key in wanted]
+    return [each() for each in ALL if (each.key in wanted if wanted else each.usual)]
 
 
 def _result(text: str) -> Result:
@@ -130,7 +135,7 @@ def run(options: argparse.Namespace, command: str) -> Result:
     rows = choose(all_rows(scale), options.rows)
     scratch = Path(tempfile.mkdtemp(prefix="berth-bench-", dir=options.scratch))
     try:
-        machine = describe_machine(scratch)
+        machine = describe_machine(scratch) | {SENDER: sender()}
         result = Result(now(), command, options.rounds or scale.rounds, machine)
         measure(options.contenders, rows, scale, result, scratch)
         result.machine["load after"] = load_average()

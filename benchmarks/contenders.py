@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks.bearer import Account
 from benchmarks.content import Content
 from benchmarks.servers import (
     HOST,
@@ -32,6 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REGISTRY = frozenset(
     {"version", "manifest", "blob-get", "blob-push", "catalog", "tags", "tag-pages", "process"}
 )
+PASSWORD = "only for this benchmark"
 FOLDERS = ("~/go/bin", "~/.cache/berth-bench/bin", "/usr/sbin")
 
 
@@ -61,6 +63,7 @@ class Contender:
     key = ""
     label = ""  # with {} for the number of its version
     offers = REGISTRY
+    usual = True  # takes part without being named
     programs: tuple[str, ...] = ()
     version_option = "--version"
     ready_path = "/v2/"
@@ -116,12 +119,13 @@ class Contender:
 
 
 class Berth(Contender):
-    """This working tree, on SQLite."""
+    """This working tree, on SQLite, open to everybody."""
 
     key = "berth-sqlite"
-    label = "Berth, SQLite"
+    label = "Berth, SQLite, open"
     ready_path = "/readyz"
     find_blob = staticmethod(distribution_blob)
+    is_open = True
 
     def missing(self) -> str | None:
         return None if (ROOT / "manage.py").exists() else "no manage.py in this tree"
@@ -129,16 +133,33 @@ class Berth(Contender):
     def version(self) -> str:
         return first_line(["git", "-C", str(ROOT), "describe", "--always", "--dirty"])
 
+    def prepare(self, server: Server, content: Content) -> None:
+        if not self.is_open:
+            server.account = Account(HOST, server.port, "admin", PASSWORD)
+
+    def environment(self, server: Server) -> Mapping[str, str]:
+        return {} if self.is_open else {"REGISTRY_ADMIN_PASSWORD": PASSWORD}
+
     def command(self, server: Server) -> list[str]:
         where = ["--bind", f"{HOST}:{server.port}", "--data", str(server.place)]
-        return [sys.executable, str(ROOT / "manage.py"), "serve", *where, "--open"]
+        command = [sys.executable, str(ROOT / "manage.py"), "serve", *where]
+        return [*command, "--open"] if self.is_open else command
+
+
+class BerthToken(Berth):
+    """The same, locked: each request brings the token of somebody who has signed in."""
+
+    key = "berth-sqlite-token"
+    label = "Berth, SQLite, token"
+    is_open = False
 
 
 class BerthPostgres(Berth):
     """This working tree, on a throwaway PostgreSQL cluster with its default, durable settings."""
 
     key = "berth-postgres"
-    label = "Berth, PostgreSQL"
+    label = "Berth, PostgreSQL, open"
+    usual = False  # the gap that a token makes shows on SQLite
 
     def missing(self) -> str | None:
         try:
@@ -148,6 +169,7 @@ class BerthPostgres(Berth):
         return super().missing()
 
     def prepare(self, server: Server, content: Content) -> None:
+        super().prepare(server, content)
         cluster = Cluster(durable=True)
         server.cleanups.append(cluster.stop)
         pid_file = cluster.folder / "data" / "postmaster.pid"
@@ -155,7 +177,16 @@ class BerthPostgres(Berth):
         server.database_url = cluster.create_database("berth")
 
     def environment(self, server: Server) -> Mapping[str, str]:
-        return {"DATABASE_URL": server.database_url}
+        return {**super().environment(server), "DATABASE_URL": server.database_url}
+
+
+class BerthPostgresToken(BerthPostgres):
+    """As a team runs it: PostgreSQL, locked, a token with each request. The one that counts."""
+
+    key = "berth-postgres-token"
+    label = "Berth, PostgreSQL, token"
+    is_open = False
+    usual = True
 
 
 class Distribution3(Contender):
