@@ -52,6 +52,10 @@ class Account:
                 self._known[tuple(scopes)] = token, until
         return {"Authorization": f"Bearer {token}"}
 
+    def new_headers(self, scopes: Sequence[str]) -> dict[str, str]:
+        """The same with a token that is asked for now, as each `docker pull` does."""
+        return {"Authorization": f"Bearer {self._fetch(scopes)[0]}"}
+
     def _fetch(self, scopes: Sequence[str]) -> tuple[str, float]:
         if not self._refresh:
             self._refresh = self._sign_in()

@@ -13,6 +13,8 @@ BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
 
 def figure(value: float) -> str:
     """A number with as many digits as it is good for."""
+    if not value:
+        return "0"
     if abs(value) >= 100:
         return f"{value:,.0f}"
     if abs(value) >= 10:
