@@ -15,13 +15,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.command import RESULTS, Room, add_options, names, save, usual
-from benchmarks.contenders import ROOT, Contender
+from benchmarks.contenders import Contender
 from benchmarks.content import SHORT, Scale, make_content
 from benchmarks.load import sender
 from benchmarks.report import markdown, publish
 from benchmarks.results import SENDER, Result, describe_machine, load_average, now
 from benchmarks.rows import Row, all_rows, choose
 from benchmarks.runner import Runner, samples
+from benchmarks.servers import ROOT
 
 PAGE = ROOT / "docs" / "performance.md"
 DISK = 12 << 30  # what a run may need at once: pushes wait in every contender

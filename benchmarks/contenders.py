@@ -15,10 +15,12 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from benchmarks import growing
 from benchmarks.bearer import Account
-from benchmarks.content import Content
+from benchmarks.content import Content, Growth
 from benchmarks.servers import (
     HOST,
+    ROOT,
     Server,
     distribution_blob,
     free_port,
@@ -28,7 +30,6 @@ from benchmarks.servers import (
 )
 from tests.postgres import Cluster, PostgresUnavailable, find_programs
 
-ROOT = Path(__file__).resolve().parent.parent
 # What a row can need. A contender that lacks one has no figure in those rows.
 REGISTRY = frozenset(
     {"version", "manifest", "blob-get", "blob-push", "catalog", "tags", "tag-pages", "process"}
@@ -69,6 +70,7 @@ class Contender:
     ready_path = "/v2/"
     sends_digest = True
     find_blob: Callable[[Path, str, str], Path] | None = staticmethod(oci_layout_blob)
+    grow: Callable[[Server, Content, Growth], None] | None = None
 
     def missing(self) -> str | None:
         """Why it cannot take part here, or None."""
@@ -92,6 +94,7 @@ class Contender:
             port=free_port(),
             place=place / "data",
             find_blob=self.find_blob,
+            grow=self.grow,
             sends_digest=self.sends_digest,
         )
         server.place.mkdir()
@@ -123,6 +126,8 @@ class Berth(Contender):
 
     key = "berth-sqlite"
     label = "Berth, SQLite, open"
+    offers = REGISTRY | {"many"}
+    grow = staticmethod(growing.rows)
     ready_path = "/readyz"
     find_blob = staticmethod(distribution_blob)
     is_open = True
@@ -194,6 +199,8 @@ class Distribution3(Contender):
 
     key = "distribution-3"
     label = "Distribution {}"
+    offers = REGISTRY | {"many"}
+    grow = staticmethod(growing.tree)
     programs = ("registry",)
     find_blob = staticmethod(distribution_blob)
 

@@ -27,10 +27,17 @@ import django
 from django.core.management import call_command
 
 from benchmarks.bearer import push
-from benchmarks.contenders import ROOT
 from benchmarks.content import Blob, manifest_of
 from benchmarks.processes import MIB, resident, tree
-from benchmarks.servers import HOST, Server, distribution_blob, free_port, start_process, wait_ready
+from benchmarks.servers import (
+    HOST,
+    ROOT,
+    Server,
+    distribution_blob,
+    free_port,
+    start_process,
+    wait_ready,
+)
 from benchmarks.steps import push_blob, put_manifest
 
 ALONE_SECONDS, BESIDE_SECONDS = 60.0, 300.0

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from benchmarks.bearer import Account
 from benchmarks.client import Connection
-from benchmarks.content import Blob
+from benchmarks.content import Blob, Content, Growth
 from benchmarks.processes import Watch, tree
 from benchmarks.steps import push_blob
 
+ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -60,6 +61,8 @@ class Server:
     place: Path = Path()
     find_blob: Callable[[Path, str, str], Path] | None = None
     sends_digest: bool = True  # nginx, a reference, does not
+    grow: Callable[[Server, Content, Growth], None] | None = None  # see growing.py
+    grown: int = 0  # to so many repositories
     account: Account | None = None  # who asks; nobody, where everyone is let in
     started: int = 0  # resident bytes before its first request
     idle: int = 0  # the same with many small things loaded and no large one

@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.bearer import Account, push
-from benchmarks.contenders import PASSWORD, ROOT
+from benchmarks.contenders import PASSWORD
 from benchmarks.load import Target, requests_in
-from benchmarks.servers import HOST, Server, free_port, start_process, wait_ready
+from benchmarks.servers import HOST, ROOT, Server, free_port, start_process, wait_ready
 from benchmarks.steps import manifest_path
 
 NAME = "bench/token"

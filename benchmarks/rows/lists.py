@@ -101,11 +101,12 @@ def _whole(what: What, bench: Bench, server: Server) -> Sample:
     return timed(server, server.connect(scope), [once] * (1 + bench.scale.repeats))
 
 
-def _pages(prefix: str, title: str, needs: str, what: What) -> list[Row]:
+def pages(prefix: str, title: str, needs: str, what: What) -> list[Row]:
+    """The rows of three pages of a list."""
     places = {"first": _first, "middle": _middle, "last": _last}
     return [
         Row(
-            f"list-{prefix}-{name}",
+            f"{prefix}-{name}",
             f"{title}, {name} {PAGE}",
             "ms",
             needs,
@@ -118,7 +119,7 @@ def _pages(prefix: str, title: str, needs: str, what: What) -> list[Row]:
 def rows(scale: Scale) -> tuple[Row, ...]:
     everything = f"all {scale.tags:,} tags, {ALL:,} a page"
     return (
-        *_pages("catalog", f"catalog of {scale.repositories:,}", "catalog", catalog),
-        *_pages("tags", f"{scale.tags:,} tags", "tag-pages", tags),
+        *pages("list-catalog", f"catalog of {scale.repositories:,}", "catalog", catalog),
+        *pages("list-tags", f"{scale.tags:,} tags", "tag-pages", tags),
         Row("list-tags-all", everything, "ms", "tags", partial(_whole, tags)),
     )
