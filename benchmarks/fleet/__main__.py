@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import shutil
 import statistics
@@ -106,6 +107,7 @@ class Fleet:
     def _sample(self, scenario: rows.Scenario, server: Server, crowd: list[Client]) -> None:
         if self._failed(scenario, server):
             return
+        os.sync()  # or the disk is still busy with what the last contender was given
         watch = server.watch(OFTEN)
         found = together(crowd, watch)
         wrong = rows.errors(found)
