@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.command import RESULTS, Room, add_options, names, save, usual
+from benchmarks.command import RESULTS, Room, add_options, end_in_order, names, save, usual
 from benchmarks.contenders import Contender
 from benchmarks.content import SHORT, Scale, make_content
 from benchmarks.load import sender
@@ -89,6 +89,7 @@ def main(given: Sequence[str] | None = None) -> int:
     """Entry point; returns 1 if a row failed."""
     words = sys.argv[1:] if given is None else given
     options = arguments(words)
+    end_in_order()
     result = run(options, shlex.join(["python", "-m", "benchmarks", *words]))
     text = markdown(result, options.compare)
     save(result, text)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -84,6 +86,11 @@ def add_options(parser: argparse.ArgumentParser, default: Sequence[Contender]) -
     add("--rounds", type=int, help="samples of each row for each contender")
     add("--json", action="store_true", help="print JSON instead of Markdown")
     add("--compare", type=earlier, metavar="PREVIOUS.json", help="add ratios to that run")
+
+
+def end_in_order() -> None:
+    """Let SIGTERM end this process as Ctrl-C does: the servers that it started are stopped."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def save(result: Result, text: str, prefix: str = "") -> None:

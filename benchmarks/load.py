@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from benchmarks.client import TIMEOUT, Connection, WrongAnswer
 
 CONNECTIONS = 8
+WARMING = 500  # requests
 MOST = 10_000_000  # requests: so many that the time ends a sample
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _VERSION = re.compile(r"Version ([\d.]+)")
@@ -52,12 +53,22 @@ def requests_in(target: Target, seconds: float) -> tuple[int, float]:
 
     Raises WrongAnswer if one of them had another status than it should.
     """
-    return _ab(target, seconds) if shutil.which("ab") else _loop(target, seconds)
+    if not shutil.which("ab"):
+        return _loop(target, seconds)
+    # -n comes after -t, which sets one of its own.
+    return _ab(target, f"-t{max(1, round(seconds))}", f"-n{MOST}")
 
 
-def _ab(target: Target, seconds: float) -> tuple[int, float]:
-    whole = max(1, round(seconds))  # -n comes after -t, which sets one of its own
-    command = ["ab", "-q", "-k", "-d", f"-c{CONNECTIONS}", f"-t{whole}", f"-n{MOST}"]
+def warm_up(target: Target) -> None:
+    """Some requests more, which nobody counts. Raises WrongAnswer."""
+    if shutil.which("ab"):
+        _ab(target, f"-n{WARMING}")
+    else:
+        _loop(target, 0.2)
+
+
+def _ab(target: Target, *until: str) -> tuple[int, float]:
+    command = ["ab", "-q", "-k", "-d", f"-c{CONNECTIONS}", *until]
     command += ["-i"] if target.method == "HEAD" else []
     for name, value in target.headers.items():
         command += ["-H", f"{name}: {value}"]

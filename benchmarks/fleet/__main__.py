@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.bearer import push
 from benchmarks.client import WrongAnswer
-from benchmarks.command import Room, add_options, contenders, save
+from benchmarks.command import Room, add_options, contenders, end_in_order, save
 from benchmarks.content import Scale, make_content
 from benchmarks.fleet import clients, rows
 from benchmarks.fleet.crowd import Client, Crowd, together
@@ -175,6 +175,7 @@ def main(given: Sequence[str] | None = None) -> int:
     """Entry point; returns 1 if a single client failed."""
     words = sys.argv[1:] if given is None else given
     options = arguments(words)
+    end_in_order()
     result = run(options, shlex.join(["python", "-m", "benchmarks.fleet", *words]))
     text = markdown(result, options.compare)
     save(result, text, "fleet-")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -74,6 +75,7 @@ def _receive(pipe: Pipe, seconds: float) -> Crowd:
 
 
 def _run(clients: Sequence[Client], pipe: Pipe) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with ThreadPoolExecutor(len(clients)) as pool:
         pool.map(time.sleep, [0.01] * len(clients))  # so that its threads are there
         pipe.send(Crowd([], 0.0))

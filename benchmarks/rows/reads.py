@@ -8,12 +8,10 @@ from functools import partial
 from benchmarks.bearer import pull
 from benchmarks.client import WrongAnswer
 from benchmarks.content import IMAGE, TAG, Content, digest_of
-from benchmarks.load import Target, requests_in
+from benchmarks.load import Target, requests_in, warm_up
 from benchmarks.rows.base import Bench, Row, Sample, sample
 from benchmarks.servers import Server
 from benchmarks.steps import ACCEPT, DIGEST, blob_path, manifest_path
-
-WARM_UP = 0.2  # of the measured time
 
 
 def _tag(content: Content) -> tuple[str, bytes]:
@@ -57,7 +55,7 @@ def _requests(method: str, what: What, bench: Bench, server: Server) -> Sample:
     headers = {**server.headers(pull(IMAGE)), **accept}
     target = Target("127.0.0.1", server.port, method, path, headers)
     _check(server, target, body)
-    requests_in(target, bench.scale.seconds * WARM_UP)
+    warm_up(target)
     with server.watch() as watch:
         count, seconds = requests_in(target, bench.scale.seconds)
     _check(server, target, body)

@@ -1,5 +1,8 @@
 """A whole race on little content: every row works, for a locked Berth and for a peer."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 from benchmarks.command import ALL, usual
@@ -8,8 +11,10 @@ from benchmarks.content import Content
 from benchmarks.results import Result
 from benchmarks.rows import all_rows
 from benchmarks.runner import Runner
+from benchmarks.servers import ROOT
 from tests.benchmarks.conftest import TINY
 from tests.interop.tools import missing
+from tests.live import processes, wait_for
 
 
 def nothing(*_: object) -> None:
@@ -84,3 +89,22 @@ def test_growing_gives_exactly_as_many_names(content: Content) -> None:
     first, second = content.growth(0, 260), content.growth(260, 520)
     added = [*first.repositories, first.tagged, *second.repositories, second.tagged]
     assert sorted((*content.catalog, *added)) == list(content.catalog_at(520))
+
+
+def test_a_run_that_is_ended_stops_its_servers(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks", "--rows", "read", "--scratch", str(tmp_path)]
+    run = subprocess.Popen([*command, "--contenders", "berth-sqlite"], cwd=ROOT)
+    wait_for(lambda: bool(servers_in(tmp_path)), seconds=60, what="a server")
+    run.terminate()
+    assert run.wait(60) == 128 + signal.SIGTERM
+    assert not servers_in(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def servers_in(folder: Path) -> list[int]:
+    """The processes that have this folder on their command line, but for the run itself."""
+    return [
+        process.pid
+        for process in processes()
+        if any(word.startswith(f"{folder}/") for word in process.command)
+    ]
