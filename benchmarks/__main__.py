@@ -14,35 +14,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.contenders import (
-    ROOT,
-    Berth,
-    BerthPostgres,
-    Contender,
-    Distribution2,
-    Distribution3,
-    Olareg,
-    Zot,
-)
+from benchmarks.command import RESULTS, Room, add_options, end_in_order, names, save, usual
+from benchmarks.contenders import Contender
 from benchmarks.content import SHORT, Scale, make_content
-from benchmarks.references import HashAndWrite, Nginx
+from benchmarks.load import sender
 from benchmarks.report import markdown, publish
-from benchmarks.results import Result, describe_machine, load_average, now
+from benchmarks.results import SENDER, Result, describe_machine, load_average, now
 from benchmarks.rows import Row, all_rows, choose
 from benchmarks.runner import Runner, samples
+from benchmarks.servers import ROOT
 
-ALL: tuple[type[Contender], ...] = (
-    Berth,
-    BerthPostgres,
-    Distribution3,
-    Distribution2,
-    Zot,
-    Olareg,
-    Nginx,
-    HashAndWrite,
-)
-KEYS = ", ".join(contender.key for contender in ALL)
-RESULTS = Path(__file__).resolve().parent / "results"
 PAGE = ROOT / "docs" / "performance.md"
 DISK = 12 << 30  # what a run may need at once: pushes wait in every contender
 
@@ -50,48 +31,21 @@ DISK = 12 << 30  # what a run may need at once: pushes wait in every contender
 def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     """Parse and check the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    add_options(parser, usual())
     add = parser.add_argument
     add("--rows", type=_rows, default=[], help="keys or groups of rows, separated by commas")
-    add("--contenders", type=_contenders, default=_contenders(""), help=f"some of {KEYS}")
-    add("--rounds", type=int, help="samples of each row for each contender")
     add("--short", action="store_true", help="a rough picture in 10 minutes")
-    add("--json", action="store_true", help="print JSON instead of Markdown")
-    add("--compare", type=_result, metavar="PREVIOUS.json", help="add ratios to that run")
     add("--publish", action="store_true", help="put it into docs/ and latest.json")
-    add("--scratch", type=_folder, default=tempfile.gettempdir(), help="a folder on a disk")
+    add("--scratch", type=Room(DISK), default=tempfile.gettempdir(), help="a folder on a disk")
     return parser.parse_args(given)
-
-
-def _names(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _rows(text: str) -> list[str]:
     rows = all_rows(Scale())
     known = {row.key for row in rows} | {row.group for row in rows}
-    if unknown := set(_names(text)) - known:
+    if unknown := set(names(text)) - known:
         raise argparse.ArgumentTypeError(f"no {', '.join(unknown)} in {', '.join(sorted(known))}")
-    return _names(text)
-
-
-def _contenders(text: str) -> list[Contender]:
-    wanted = _names(text)
-    if unknown := set(wanted) - {contender.key for contender in ALL}:
-        raise argparse.ArgumentTypeError(f"no {', '.join(unknown)} in {KEYS}")
-    return [contender() for contender in ALL if not wanted or contender.key in wanted]
-
-
-def _result(text: str) -> Result:
-    try:
-        return Result.from_json(Path(text).read_text())
-    except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def _folder(text: str) -> Path:
-    if not Path(text).is_dir() or shutil.disk_usage(text).free < DISK:
-        raise argparse.ArgumentTypeError(f"{text} is no folder with {DISK >> 30} GiB free")
-    return Path(text)
+    return names(text)
 
 
 def measure(
@@ -116,21 +70,13 @@ def measure(
         result.machine["CPU taken by others"] = f"{middle:.0%} (at most {most:.0%})"
 
 
-def save(result: Result, text: str) -> None:
-    """Keep a result under the time at which it began."""
-    RESULTS.mkdir(exist_ok=True)
-    stem = result.began.replace(":", "-")
-    (RESULTS / f"{stem}.json").write_text(result.to_json())
-    (RESULTS / f"{stem}.md").write_text(text)
-
-
 def run(options: argparse.Namespace, command: str) -> Result:
     """Measure what was asked for, in a folder that is removed afterwards."""
     scale = SHORT if options.short else Scale()
     rows = choose(all_rows(scale), options.rows)
     scratch = Path(tempfile.mkdtemp(prefix="berth-bench-", dir=options.scratch))
     try:
-        machine = describe_machine(scratch)
+        machine = describe_machine(scratch) | {SENDER: sender()}
         result = Result(now(), command, options.rounds or scale.rounds, machine)
         measure(options.contenders, rows, scale, result, scratch)
         result.machine["load after"] = load_average()
@@ -143,6 +89,7 @@ def main(given: Sequence[str] | None = None) -> int:
     """Entry point; returns 1 if a row failed."""
     words = sys.argv[1:] if given is None else given
     options = arguments(words)
+    end_in_order()
     result = run(options, shlex.join(["python", "-m", "benchmarks", *words]))
     text = markdown(result, options.compare)
     save(result, text)

@@ -20,8 +20,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.contenders import ROOT
 from benchmarks.content import Blob, manifest_of
+from benchmarks.servers import ROOT
 
 _BASE = Path("docker", "registry", "v2")
 

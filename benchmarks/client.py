@@ -41,7 +41,7 @@ class Connection:
 
     def __init__(self, host: str, port: int, headers: Mapping[str, str] = NOTHING) -> None:
         self.host, self.port = host, port
-        self._headers = headers
+        self.headers = headers  # of every request; a token may be exchanged for the next one
         self._socket: socket.socket | None = None
         self._rest = b""  # received and not yet read
 
@@ -96,7 +96,7 @@ class Connection:
     def head(self, method: str, path: str, headers: Mapping[str, str] = NOTHING) -> bytes:
         """The bytes of a request before its body."""
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self.host}:{self.port}"]
-        lines += [f"{name}: {value}" for name, value in {**self._headers, **headers}.items()]
+        lines += [f"{name}: {value}" for name, value in {**self.headers, **headers}.items()]
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def _open(self) -> socket.socket:

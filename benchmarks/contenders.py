@@ -15,9 +15,12 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.content import Content
+from benchmarks import growing
+from benchmarks.bearer import Account
+from benchmarks.content import Content, Growth
 from benchmarks.servers import (
     HOST,
+    ROOT,
     Server,
     distribution_blob,
     free_port,
@@ -27,11 +30,11 @@ from benchmarks.servers import (
 )
 from tests.postgres import Cluster, PostgresUnavailable, find_programs
 
-ROOT = Path(__file__).resolve().parent.parent
 # What a row can need. A contender that lacks one has no figure in those rows.
 REGISTRY = frozenset(
     {"version", "manifest", "blob-get", "blob-push", "catalog", "tags", "tag-pages", "process"}
 )
+PASSWORD = "only for this benchmark"
 FOLDERS = ("~/go/bin", "~/.cache/berth-bench/bin", "/usr/sbin")
 
 
@@ -61,11 +64,13 @@ class Contender:
     key = ""
     label = ""  # with {} for the number of its version
     offers = REGISTRY
+    usual = True  # takes part without being named
     programs: tuple[str, ...] = ()
     version_option = "--version"
     ready_path = "/v2/"
     sends_digest = True
     find_blob: Callable[[Path, str, str], Path] | None = staticmethod(oci_layout_blob)
+    grow: Callable[[Server, Content, Growth], None] | None = None
 
     def missing(self) -> str | None:
         """Why it cannot take part here, or None."""
@@ -89,6 +94,7 @@ class Contender:
             port=free_port(),
             place=place / "data",
             find_blob=self.find_blob,
+            grow=self.grow,
             sends_digest=self.sends_digest,
         )
         server.place.mkdir()
@@ -116,12 +122,15 @@ class Contender:
 
 
 class Berth(Contender):
-    """This working tree, on SQLite."""
+    """This working tree, on SQLite, open to everybody."""
 
     key = "berth-sqlite"
-    label = "Berth, SQLite"
+    label = "Berth, SQLite, open"
+    offers = REGISTRY | {"many"}
+    grow = staticmethod(growing.rows)
     ready_path = "/readyz"
     find_blob = staticmethod(distribution_blob)
+    is_open = True
 
     def missing(self) -> str | None:
         return None if (ROOT / "manage.py").exists() else "no manage.py in this tree"
@@ -129,16 +138,33 @@ class Berth(Contender):
     def version(self) -> str:
         return first_line(["git", "-C", str(ROOT), "describe", "--always", "--dirty"])
 
+    def prepare(self, server: Server, content: Content) -> None:
+        if not self.is_open:
+            server.account = Account(HOST, server.port, "admin", PASSWORD)
+
+    def environment(self, server: Server) -> Mapping[str, str]:
+        return {} if self.is_open else {"REGISTRY_ADMIN_PASSWORD": PASSWORD}
+
     def command(self, server: Server) -> list[str]:
         where = ["--bind", f"{HOST}:{server.port}", "--data", str(server.place)]
-        return [sys.executable, str(ROOT / "manage.py"), "serve", *where, "--open"]
+        command = [sys.executable, str(ROOT / "manage.py"), "serve", *where]
+        return [*command, "--open"] if self.is_open else command
+
+
+class BerthToken(Berth):
+    """The same, locked: each request brings the token of somebody who has signed in."""
+
+    key = "berth-sqlite-token"
+    label = "Berth, SQLite, token"
+    is_open = False
 
 
 class BerthPostgres(Berth):
     """This working tree, on a throwaway PostgreSQL cluster with its default, durable settings."""
 
     key = "berth-postgres"
-    label = "Berth, PostgreSQL"
+    label = "Berth, PostgreSQL, open"
+    usual = False  # the gap that a token makes shows on SQLite
 
     def missing(self) -> str | None:
         try:
@@ -148,6 +174,7 @@ class BerthPostgres(Berth):
         return super().missing()
 
     def prepare(self, server: Server, content: Content) -> None:
+        super().prepare(server, content)
         cluster = Cluster(durable=True)
         server.cleanups.append(cluster.stop)
         pid_file = cluster.folder / "data" / "postmaster.pid"
@@ -155,7 +182,16 @@ class BerthPostgres(Berth):
         server.database_url = cluster.create_database("berth")
 
     def environment(self, server: Server) -> Mapping[str, str]:
-        return {"DATABASE_URL": server.database_url}
+        return {**super().environment(server), "DATABASE_URL": server.database_url}
+
+
+class BerthPostgresToken(BerthPostgres):
+    """As a team runs it: PostgreSQL, locked, a token with each request. The one that counts."""
+
+    key = "berth-postgres-token"
+    label = "Berth, PostgreSQL, token"
+    is_open = False
+    usual = True
 
 
 class Distribution3(Contender):
@@ -163,6 +199,8 @@ class Distribution3(Contender):
 
     key = "distribution-3"
     label = "Distribution {}"
+    offers = REGISTRY | {"many"}
+    grow = staticmethod(growing.tree)
     programs = ("registry",)
     find_blob = staticmethod(distribution_blob)
 

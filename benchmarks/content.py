@@ -138,9 +138,22 @@ class Scale:
     stream: int = 1 << 30  # the push whose memory is watched
     repeats: int = 40  # requests in one sample of a latency row
     rounds: int = 5
+    many: tuple[int, ...] = (1_000, 10_000, 100_000)  # names in the lists that grow, rising
 
 
-SHORT = Scale(seconds=1.0, stream=256 << 20, repeats=20, rounds=3)
+SHORT = Scale(seconds=1.0, stream=256 << 20, repeats=20, rounds=3, many=(1_000, 10_000))
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What a registry gets so that it has so many repositories, and one of so many tags.
+
+    Each tag, and `latest` of each repository, names the small manifest.
+    """
+
+    repositories: tuple[str, ...]
+    tagged: str  # the repository of many tags
+    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -166,6 +179,25 @@ class Content:
     def catalog(self) -> tuple[str, ...]:
         """What the catalog lists after loading, in byte order."""
         return tuple(sorted((IMAGE, TAGS, *self.repositories)))
+
+    def catalog_at(self, size: int) -> tuple[str, ...]:
+        """The catalog after growing to `size` repositories, which may be fewer than there are.
+
+        What the write rows make is not in it: its names stand before those that growing adds.
+        """
+        tagged = [_tagged(each) for each in self.scale.many if each <= size]
+        filling = range(size - len(self.catalog) - len(tagged))
+        return tuple(sorted((*self.catalog, *tagged, *(f"many/r{n:06}" for n in filling))))
+
+    def growth(self, before: int, size: int) -> Growth:
+        """What is to be added to a registry that has grown to `before`, so that it has `size`."""
+        new = set(self.catalog_at(size)) - set(self.catalog_at(before))
+        tags = tuple(f"t{number:06}" for number in range(size))
+        return Growth(tuple(sorted(new - {_tagged(size)})), _tagged(size), tags)
+
+
+def _tagged(size: int) -> str:
+    return f"many/tags-{size}"
 
 
 def make_content(scale: Scale) -> Content:

@@ -26,10 +26,18 @@ from statistics import median, quantiles
 import django
 from django.core.management import call_command
 
-from benchmarks.contenders import ROOT
+from benchmarks.bearer import push
 from benchmarks.content import Blob, manifest_of
 from benchmarks.processes import MIB, resident, tree
-from benchmarks.servers import HOST, Server, distribution_blob, free_port, start_process, wait_ready
+from benchmarks.servers import (
+    HOST,
+    ROOT,
+    Server,
+    distribution_blob,
+    free_port,
+    start_process,
+    wait_ready,
+)
 from benchmarks.steps import push_blob, put_manifest
 
 ALONE_SECONDS, BESIDE_SECONDS = 60.0, 300.0
@@ -88,7 +96,7 @@ class Pushes:
     def for_seconds(self, most: float, *, unless: threading.Event | None = None) -> list[float]:
         """Push for so many seconds, or until `unless` is set."""
         seconds, end = [], time.monotonic() + most
-        with self._server.connect(PUSHED, "pull,push") as connection:
+        with self._server.connect(push(PUSHED)) as connection:
             while time.monotonic() < end and not (unless and unless.is_set()):
                 self._count += 1
                 config, layer = (

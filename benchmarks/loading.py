@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from benchmarks.bearer import pull, push
 from benchmarks.client import Connection, WrongAnswer
 from benchmarks.content import IMAGE, TAG, TAGS, Content
 from benchmarks.processes import settled
@@ -21,19 +22,24 @@ def load(server: Server, content: Content) -> None:
         _check(server, content)
     server.idle = settled(server.roots)
     if "manifest" in server.offers:
-        server.push(IMAGE, content.big)
+        server.push(server.connect(push(IMAGE)), IMAGE, content.big)
 
 
 def _load_small(server: Server, content: Content) -> None:
-    with server.connect(IMAGE, "pull,push") as connection:
+    with server.connect(push(IMAGE)) as connection:
         for blob in (content.config, *content.layers):
             push_blob(connection, IMAGE, blob)
         put_manifest(connection, IMAGE, TAG, content.manifest)
-    with server.connect(TAGS, "pull,push") as connection:
+    with server.connect(push(TAGS), pull(IMAGE)) as connection:
         for blob in (content.config, content.layers[0]):
             mount(connection, TAGS, blob.digest, IMAGE)
         put_manifest(connection, TAGS, content.tags[0], content.small_manifest)
-    _at_once(server, content.repositories, lambda c, name: create_repository(c, name, content))
+
+    def create(connection: Connection, name: str) -> None:
+        connection.headers = server.headers(push(name), pull(IMAGE))
+        create_repository(connection, name, content)
+
+    _at_once(server, content.repositories, create)
     _at_once(
         server, content.tags[1:], lambda c, tag: put_manifest(c, TAGS, tag, content.small_manifest)
     )
@@ -41,7 +47,7 @@ def _load_small(server: Server, content: Content) -> None:
 
 def _at_once(server: Server, names: Sequence[str], put: Callable[[Connection, str], None]) -> None:
     def run(mine: Sequence[str]) -> None:
-        with server.connect(TAGS, "pull,push") as connection:
+        with server.connect(push(TAGS)) as connection:
             for name in mine:
                 put(connection, name)
 
@@ -50,7 +56,7 @@ def _at_once(server: Server, names: Sequence[str], put: Callable[[Connection, st
 
 
 def _check(server: Server, content: Content) -> None:
-    with server.connect(TAGS) as connection:
+    with server.connect(pull(TAGS)) as connection:
         names: list[str] = []
         path: str | None = f"/v2/{TAGS}/tags/list?n=1000"
         while path:

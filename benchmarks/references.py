@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks.client import WrongAnswer
+from benchmarks.client import Connection, WrongAnswer
 from benchmarks.contenders import Contender
 from benchmarks.content import IMAGE, Blob, Content
 from benchmarks.servers import HOST, Server
@@ -76,7 +76,7 @@ class HashAndWrite(Contender):
 class PlainDisk(Server):
     """Takes a pushed blob as a server's innermost loop would, and keeps nothing."""
 
-    def push(self, repository: str, blob: Blob) -> None:
+    def push(self, connection: Connection, repository: str, blob: Blob) -> None:
         state = hashlib.sha256()
         with tempfile.TemporaryFile(dir=self.place) as target:
             for piece in blob.pieces(READ):

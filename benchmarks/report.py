@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.results import REFERENCE, Cell, Line, Participant, Result
+from benchmarks.results import REFERENCE, SENDER, Cell, Line, Participant, Result
 
 OURS = "berth"  # these keys get a column of ratios beside their figures
 ABSENT, TIMES = "\N{EN DASH}", "\N{MULTIPLICATION SIGN}"
@@ -13,6 +13,8 @@ BEGIN, END = "<!-- benchmark:begin -->", "<!-- benchmark:end -->"
 
 def figure(value: float) -> str:
     """A number with as many digits as it is good for."""
+    if not value:
+        return "0"
     if abs(value) >= 100:
         return f"{value:,.0f}"
     if abs(value) >= 10:
@@ -85,11 +87,23 @@ def _against(result: Result, previous: Result) -> str:
     rows = []
     for line in result.lines:
         before = previous.line(line.key)
-        # A row's title holds its sizes: other sizes, another row.
-        if before and before.title == line.title:
+        if before and _comparable(line, result, before, previous):
             speeds = [line.speed(each.key, before, each.key) for each in _present(result)]
             rows.append([line.title, *(_ratio(speed) for speed in speeds)])
     return _table(["row", *(each.label for each in _present(result))], rows)
+
+
+def _comparable(line: Line, result: Result, before: Line, previous: Result) -> bool:
+    # A row's title holds its sizes: other sizes, another row.
+    return line.title == before.title and not (
+        line.key.startswith("read-") and _other_sender(result, previous)
+    )
+
+
+def _other_sender(result: Result, previous: Result) -> str:
+    """Who sent requests in the other run, if that was somebody else."""
+    now, then = (each.machine.get(SENDER, "something else") for each in (result, previous))
+    return "" if now == then else then
 
 
 def _participants(result: Result) -> str:
@@ -122,6 +136,8 @@ def markdown(result: Result, previous: Result | None = None) -> str:
     parts.append(_cpu(result))
     if previous:
         parts.append(f"**Against the run of {previous.began}**, above 1 is better:")
+        if sender := _other_sender(result, previous):
+            parts.append(f"Read rows do not compare: {sender} sent their requests in that run.")
         parts.append(_against(result, previous))
     return "\n\n".join([*parts, _participants(result)]) + "\n"
 

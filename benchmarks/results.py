@@ -14,6 +14,7 @@ from typing import Any
 
 FORMAT = 1
 REFERENCE = "distribution-3"  # whom the ratios are against
+SENDER = "requests sent by"  # what `machine` says of load.sender()
 
 
 @dataclass
@@ -100,12 +101,15 @@ class Result:
     @classmethod
     def from_json(cls, text: str) -> Result:
         """Read a result back; raises ValueError for another format."""
-        data: dict[str, Any] = json.loads(text)
-        if data.pop("format", None) != FORMAT:
+        data = json.loads(text)
+        if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
             raise ValueError(f"not a benchmark result of format {FORMAT}")
-        data["participants"] = [Participant(**each) for each in data["participants"]]
-        data["lines"] = [_line(each) for each in data["lines"]]
-        return cls(**data)
+        try:
+            data["participants"] = [Participant(**each) for each in data["participants"]]
+            data["lines"] = [_line(each) for each in data["lines"]]
+            return cls(**data)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"a benchmark result with other fields: {error}") from error
 
 
 def _line(data: Mapping[str, Any]) -> Line:

@@ -24,6 +24,32 @@ LOADING = 3  # contenders at once: each waits for the disk most of the time
 Say = Callable[[str], None]
 
 
+def start(
+    contender: Contender, content: Content, result: Result, scratch: Path, stack: ExitStack
+) -> Server | None:
+    """Start a contender, which the stack will stop; None if it cannot take part.
+
+    The result names it, and says why it does not.
+    """
+    participant = Participant(contender.key, contender.key, skipped=contender.missing())
+    result.participants.append(participant)
+    if participant.skipped:
+        return None
+    participant.version = contender.version()
+    number = _NUMBER.search(participant.version)
+    participant.label = contender.label.format(number.group() if number else "")
+    place = scratch / contender.key
+    place.mkdir()
+    try:
+        server = contender.start(place, content)
+        stack.callback(server.stop)
+        server.started = server.peak = settled(server.roots)
+    except (DidNotStart, *FAULTS) as error:
+        participant.fail(error)
+        return None
+    return server
+
+
 class Runner:
     """One run. `say` hears what is being done, `step` is called after each sample."""
 
@@ -37,7 +63,7 @@ class Runner:
     def run(self, contenders: Sequence[Contender], rows: Sequence[Row], scratch: Path) -> None:
         """Fill the result."""
         with ExitStack() as stack:
-            started = [self._start(contender, scratch, stack) for contender in contenders]
+            started = [self._start(each, scratch, stack) for each in contenders]
             self._say("loading")
             with ThreadPoolExecutor(LOADING) as pool:
                 loaded = list(pool.map(self._load, filter(None, started)))
@@ -46,24 +72,8 @@ class Runner:
                 self._measure(row, servers)
 
     def _start(self, contender: Contender, scratch: Path, stack: ExitStack) -> Server | None:
-        participant = Participant(contender.key, contender.key, skipped=contender.missing())
-        self._result.participants.append(participant)
-        if participant.skipped:
-            return None
-        participant.version = contender.version()
-        number = _NUMBER.search(participant.version)
-        participant.label = contender.label.format(number.group() if number else "")
-        self._say(f"starting {participant.label}")
-        place = scratch / contender.key
-        place.mkdir()
-        try:
-            server = contender.start(place, self._bench.content)
-            stack.callback(server.stop)
-            server.started = server.peak = settled(server.roots)
-        except (DidNotStart, *FAULTS) as error:
-            participant.fail(error)
-            return None
-        return server
+        self._say(f"starting {contender.key}")
+        return start(contender, self._bench.content, self._result, scratch, stack)
 
     def _load(self, server: Server) -> Server | None:
         try:

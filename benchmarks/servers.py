@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.bearer import Account
 from benchmarks.client import Connection
-from benchmarks.content import Blob
+from benchmarks.content import Blob, Content, Growth
 from benchmarks.processes import Watch, tree
 from benchmarks.steps import push_blob
 
+ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
@@ -59,26 +61,28 @@ class Server:
     place: Path = Path()
     find_blob: Callable[[Path, str, str], Path] | None = None
     sends_digest: bool = True  # nginx, a reference, does not
+    grow: Callable[[Server, Content, Growth], None] | None = None  # see growing.py
+    grown: int = 0  # to so many repositories
+    account: Account | None = None  # who asks; nobody, where everyone is let in
     started: int = 0  # resident bytes before its first request
     idle: int = 0  # the same with many small things loaded and no large one
     peak: int = 0  # the most that any row saw
     cleanups: list[Callable[[], None]] = field(default_factory=list)
 
-    def headers(self, repository: str, actions: str = "pull") -> dict[str, str]:
-        """What a request needs so that it is let in. Nothing: everyone runs open.
+    def headers(self, *scopes: str) -> dict[str, str]:
+        """What a request of these scopes (see `bearer.py`) needs so that it is let in.
 
-        The place for tokens: a contender with access control overrides this and asks its token
-        service for `repository:<name>:<actions>`; rows call it before they start their clock.
+        It may ask the token service: rows call it before they start their clock.
         """
-        return {}
+        return self.account.headers(scopes) if self.account else {}
 
-    def connect(self, repository: str, actions: str = "pull") -> Connection:
-        """A new connection that may do this."""
-        return Connection(HOST, self.port, self.headers(repository, actions))
+    def connect(self, *scopes: str) -> Connection:
+        """A connection that may do this; it is opened when it is first used."""
+        return Connection(HOST, self.port, self.headers(*scopes))
 
-    def push(self, repository: str, blob: Blob) -> None:
+    def push(self, connection: Connection, repository: str, blob: Blob) -> None:
         """Push a blob over a connection of its own, as `docker push` does for each layer."""
-        with self.connect(repository, "pull,push") as connection:
+        with connection:
             push_blob(connection, repository, blob)
 
     @property
@@ -155,7 +159,7 @@ def wait_ready(server: Server, path: str, log: Path) -> None:
             trouble = f"ended with {server.process.returncode}"
             break
         try:
-            with server.connect("") as connection:
+            with Connection(HOST, server.port) as connection:
                 status = connection.request("GET", path).status
         except OSError as error:
             trouble = str(error)

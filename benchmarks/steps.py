@@ -11,7 +11,7 @@ import re
 from urllib.parse import quote, urlsplit
 
 from benchmarks.client import Answer, Connection, WrongAnswer
-from benchmarks.content import MANIFEST_TYPE, Blob, Content, digest_of
+from benchmarks.content import IMAGE, MANIFEST_TYPE, Blob, Content, digest_of
 
 ACCEPT = {"Accept": MANIFEST_TYPE}
 _NEXT = re.compile(r'<([^>]+)>; *rel="?next"?')
@@ -55,7 +55,7 @@ def mount(connection: Connection, repository: str, digest: str, source: str) -> 
 def create_repository(connection: Connection, repository: str, content: Content) -> None:
     """Two mounts and a manifest: how an image whose layers are known arrives in a new place."""
     for blob in (content.config, content.layers[0]):
-        mount(connection, repository, blob.digest, "bench/image")
+        mount(connection, repository, blob.digest, IMAGE)
     put_manifest(connection, repository, "latest", content.small_manifest)
 
 

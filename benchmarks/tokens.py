@@ -14,15 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
-import requests
-
-from benchmarks.contenders import ROOT
+from benchmarks.bearer import Account, push
+from benchmarks.contenders import PASSWORD
 from benchmarks.load import Target, requests_in
-from benchmarks.servers import HOST, Server, free_port, start_process, wait_ready
+from benchmarks.servers import HOST, ROOT, Server, free_port, start_process, wait_ready
+from benchmarks.steps import manifest_path
 
 NAME = "bench/token"
 SECONDS = 4.0
-PASSWORD = "only for this benchmark"
 INDEX = "application/vnd.oci.image.index.v1+json"
 MANIFEST = b'{"schemaVersion":2,"mediaType":"%s","manifests":[]}' % INDEX.encode()
 
@@ -37,24 +36,14 @@ def start(place: Path, *, is_open: bool) -> Server:
         command + ["--open"] * is_open, place / "log", env={"REGISTRY_ADMIN_PASSWORD": PASSWORD}
     )
     wait_ready(server, "/readyz", place / "log")
+    if not is_open:
+        server.account = Account(HOST, server.port, "admin", PASSWORD)
     return server
-
-
-def bearer(server: Server) -> dict[str, str]:
-    """The header that a client sends with each request, once it has a token."""
-    answer = requests.get(
-        f"http://{HOST}:{server.port}/token",
-        params={"scope": f"repository:{NAME}:pull,push"},
-        auth=("admin", PASSWORD),
-        timeout=30,
-    )
-    answer.raise_for_status()
-    return {"Authorization": f"Bearer {answer.json()['token']}"}
 
 
 def rate(server: Server, headers: Mapping[str, str]) -> float:
     """Requests answered in a second."""
-    path = f"/v2/{NAME}/manifests/latest"
+    path = manifest_path(NAME, "latest")
     count, seconds = requests_in(Target(HOST, server.port, "GET", path, headers), SECONDS)
     return count / seconds
 
@@ -63,14 +52,11 @@ def main(rounds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         servers = [start(Path(folder) / key, is_open=key == "open") for key in ("open", "locked")]
         try:
-            sent = [{}, bearer(servers[1])]
-            for server, headers in zip(servers, sent, strict=True):
-                requests.put(
-                    f"http://{HOST}:{server.port}/v2/{NAME}/manifests/latest",
-                    data=MANIFEST,
-                    headers={**headers, "Content-Type": INDEX},
-                    timeout=30,
-                ).raise_for_status()
+            sent = [server.headers(push(NAME)) for server in servers]
+            for server in servers:
+                with server.connect(push(NAME)) as connection:
+                    path, kind = manifest_path(NAME, "latest"), {"Content-Type": INDEX}
+                    connection.request("PUT", path, kind, MANIFEST).expect(201, "PUT")
             rates = [
                 [rate(server, headers) for server, headers in zip(servers, sent, strict=True)]
                 for _ in range(rounds)

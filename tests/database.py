@@ -19,7 +19,7 @@ DATABASE = os.environ.get("BERTH_TEST_DATABASE", "sqlite")
 
 # What no database has a part in. A whole run on PostgreSQL, beside one on SQLite, leaves it out.
 SAME_ON_BOTH = (
-    *("browser", "deploy", "oci", "proxy", "storage"),
+    *("benchmarks", "browser", "deploy", "oci", "proxy", "storage"),
     *(f"interop/test_{tool}.py" for tool in ("adoption", "crane", "helm", "large", "oras")),
     *(f"interop/test_{tool}.py" for tool in ("podman", "regctl", "skopeo", "tls")),
     *(f"registry_site/test_{what}.py" for what in ("config_file", "container")),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from benchmarks.content import Scale
-from benchmarks.rows import blobs, lists, memory, reads, writes
+from benchmarks.rows import blobs, lists, many, memory, reads, writes
 from benchmarks.rows.base import Bench, Row, Sample
 
 __all__ = ["Bench", "Row", "Sample", "all_rows", "choose"]
 
 
 def all_rows(scale: Scale) -> tuple[Row, ...]:
-    """Memory first, while servers are fresh; writes after the lists that they change."""
+    """Memory first, while servers are fresh; writes after the lists that they change; very many
+    names last."""
     return (
         *memory.rows(scale),
         *reads.ROWS,
@@ -18,6 +19,7 @@ def all_rows(scale: Scale) -> tuple[Row, ...]:
         *lists.rows(scale),
         *writes.rows(scale),
         *memory.final_rows(scale),
+        *many.rows(scale),
     )
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
-from benchmarks.content import IMAGE, Scale
+from benchmarks.bearer import pull, push
+from benchmarks.client import Connection
+from benchmarks.content import IMAGE, Blob, Scale
 from benchmarks.rows.base import Bench, Row, Sample, sample
 from benchmarks.servers import Server
 from benchmarks.steps import pull_blob
@@ -13,25 +16,34 @@ from benchmarks.steps import pull_blob
 
 def _push(bench: Bench, server: Server, count: int) -> Sample:
     blobs = [bench.content.blobs.new() for _ in range(count)]
+    # Each has its token before the clock starts.
+    connections = [server.connect(push(IMAGE)) for _ in blobs]
+
+    def send(connection: Connection, blob: Blob) -> None:
+        server.push(connection, IMAGE, blob)
+
     os.sync()  # or the disk is still busy with the last contender's blobs
     with ThreadPoolExecutor(count) as pool, server.watch() as watch:
-        list(pool.map(lambda blob: server.push(IMAGE, blob), blobs))
+        list(pool.map(send, connections, blobs))
     if "blob-get" in server.offers:
-        with server.connect(IMAGE) as connection:
+        with server.connect(pull(IMAGE)) as connection:
             pull_blob(connection, IMAGE, blobs[-1], verify=True)
     server.forget(IMAGE, blobs)
     return sample(watch, watch.seconds, count)
 
 
-def _pull(bench: Bench, server: Server, count: int) -> Sample:
-    def pull(number: int) -> None:
-        with server.connect(IMAGE) as connection:
-            pull_blob(connection, IMAGE, bench.content.big)
+def pull_big(bench: Bench, connection: Connection) -> None:
+    """Pull the big blob, and close the connection."""
+    with connection:
+        pull_blob(connection, IMAGE, bench.content.big)
 
-    with server.connect(IMAGE) as connection:  # also brings the file into the page cache
+
+def _pull(bench: Bench, server: Server, count: int) -> Sample:
+    with server.connect(pull(IMAGE)) as connection:  # also brings the file into the page cache
         pull_blob(connection, IMAGE, bench.content.big, verify=True)
+    connections = [server.connect(pull(IMAGE)) for _ in range(count)]
     with ThreadPoolExecutor(count) as pool, server.watch() as watch:
-        list(pool.map(pull, range(count)))
+        list(pool.map(partial(pull_big, bench), connections))
     return sample(watch, watch.seconds, count)
 
 

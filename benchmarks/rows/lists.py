@@ -6,7 +6,9 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
+from benchmarks.bearer import CATALOG, pull
 from benchmarks.client import Connection, WrongAnswer
 from benchmarks.content import TAGS, Content, Scale
 from benchmarks.rows.base import Bench, Row, Sample, sample
@@ -29,32 +31,48 @@ def _last(names: Sequence[str]) -> int:
     return len(names) - PAGE
 
 
-def catalog(content: Content) -> tuple[str, str, Sequence[str]]:
-    return "/v2/_catalog", "repositories", content.catalog
+class List(NamedTuple):
+    """What is listed: where, under which key of the answer, which names, and who may."""
+
+    path: str
+    key: str
+    names: Sequence[str]
+    scope: str
 
 
-def tags(content: Content) -> tuple[str, str, Sequence[str]]:
-    return f"/v2/{TAGS}/tags/list", "tags", content.tags
+def catalog(content: Content) -> List:
+    return List("/v2/_catalog", "repositories", content.catalog, CATALOG)
 
 
-List = Callable[[Content], tuple[str, str, Sequence[str]]]
+def tags(content: Content) -> List:
+    return List(f"/v2/{TAGS}/tags/list", "tags", content.tags, pull(TAGS))
 
 
-def timed(bench: Bench, server: Server, once: Callable[[Connection], None], scope: str) -> Sample:
-    """The median of some requests one after another on one connection, in milliseconds."""
+What = Callable[[Content], List]
+
+
+Operation = Callable[[Connection], None]
+
+
+def timed(server: Server, connection: Connection, operations: Sequence[Operation]) -> Sample:
+    """Operations one after another on one connection, which is closed; the first is not timed.
+
+    The figure is their median in milliseconds.
+    """
+    first, *others = operations
     times = []
-    with server.connect(scope) as connection:
-        once(connection)
+    with connection:
+        first(connection)
         with server.watch() as watch:
-            for _ in range(bench.scale.repeats):
+            for operation in others:
                 began = time.perf_counter()
-                once(connection)
+                operation(connection)
                 times.append(time.perf_counter() - began)
     return sample(watch, statistics.median(times) * 1000, len(times))
 
 
-def _page(what: List, at: Callable[[Sequence[str]], int], bench: Bench, server: Server) -> Sample:
-    path, key, names = what(bench.content)
+def _page(what: What, at: Callable[[Sequence[str]], int], bench: Bench, server: Server) -> Sample:
+    path, key, names, scope = what(bench.content)
     start = at(names)
     wanted = list(names[start : start + PAGE])
     after = f"&last={names[start - 1]}" if start else ""
@@ -64,11 +82,11 @@ def _page(what: List, at: Callable[[Sequence[str]], int], bench: Bench, server: 
         if found != wanted:
             raise WrongAnswer(f"{path}{after}: {len(found)} names from {found[:1]}")
 
-    return timed(bench, server, once, TAGS)
+    return timed(server, server.connect(scope), [once] * (1 + bench.scale.repeats))
 
 
-def _whole(what: List, bench: Bench, server: Server) -> Sample:
-    path, key, names = what(bench.content)
+def _whole(what: What, bench: Bench, server: Server) -> Sample:
+    path, key, names, scope = what(bench.content)
     sorts = "tag-pages" in server.offers  # who has no pages need not sort
 
     def once(connection: Connection) -> None:
@@ -80,14 +98,15 @@ def _whole(what: List, bench: Bench, server: Server) -> Sample:
         if (found if sorts else sorted(found)) != list(names):
             raise WrongAnswer(f"{path}: {len(found)} names of {len(names)}")
 
-    return timed(bench, server, once, TAGS)
+    return timed(server, server.connect(scope), [once] * (1 + bench.scale.repeats))
 
 
-def _pages(prefix: str, title: str, needs: str, what: List) -> list[Row]:
+def pages(prefix: str, title: str, needs: str, what: What) -> list[Row]:
+    """The rows of three pages of a list."""
     places = {"first": _first, "middle": _middle, "last": _last}
     return [
         Row(
-            f"list-{prefix}-{name}",
+            f"{prefix}-{name}",
             f"{title}, {name} {PAGE}",
             "ms",
             needs,
@@ -100,7 +119,7 @@ def _pages(prefix: str, title: str, needs: str, what: List) -> list[Row]:
 def rows(scale: Scale) -> tuple[Row, ...]:
     everything = f"all {scale.tags:,} tags, {ALL:,} a page"
     return (
-        *_pages("catalog", f"catalog of {scale.repositories:,}", "catalog", catalog),
-        *_pages("tags", f"{scale.tags:,} tags", "tag-pages", tags),
+        *pages("list-catalog", f"catalog of {scale.repositories:,}", "catalog", catalog),
+        *pages("list-tags", f"{scale.tags:,} tags", "tag-pages", tags),
         Row("list-tags-all", everything, "ms", "tags", partial(_whole, tags)),
     )

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
+from benchmarks.bearer import pull, push
 from benchmarks.content import IMAGE, Scale
 from benchmarks.processes import MIB, Watch, proportional, resident, tree
 from benchmarks.rows.base import Bench, Row, Sample, sample
+from benchmarks.rows.blobs import pull_big
 from benchmarks.servers import Server
-from benchmarks.steps import pull_blob
 
 OFTEN = 0.01  # seconds between looks at memory while bytes stream
 
@@ -21,9 +23,10 @@ OFTEN = 0.01  # seconds between looks at memory while bytes stream
 def push_stream(bench: Bench, server: Server) -> Sample:
     """How much more a server holds at most while it takes one large blob than idle."""
     blob = bench.content.streams.new()
+    connection = server.connect(push(IMAGE))
     os.sync()
     with server.watch(OFTEN) as watch:
-        server.push(IMAGE, blob)
+        server.push(connection, IMAGE, blob)
     server.forget(IMAGE, [blob])
     return sample(watch, _over_idle(watch, server), 1)
 
@@ -35,13 +38,9 @@ def _over_idle(watch: Watch, server: Server) -> float:
 def pull_streams(bench: Bench, server: Server) -> Sample:
     """The same for each of many pulls at once."""
     count = bench.scale.pulls
-
-    def pull(number: int) -> None:
-        with server.connect(IMAGE) as connection:
-            pull_blob(connection, IMAGE, bench.content.big)
-
+    connections = [server.connect(pull(IMAGE)) for _ in range(count)]
     with ThreadPoolExecutor(count) as pool, server.watch(OFTEN) as watch:
-        list(pool.map(pull, range(count)))
+        list(pool.map(partial(pull_big, bench), connections))
     return sample(watch, _over_idle(watch, server) / count, count)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from benchmarks.bearer import pull
 from benchmarks.client import WrongAnswer
 from benchmarks.content import IMAGE, TAG, Content, digest_of
-from benchmarks.load import Target, requests_in
+from benchmarks.load import Target, requests_in, warm_up
 from benchmarks.rows.base import Bench, Row, Sample, sample
 from benchmarks.servers import Server
 from benchmarks.steps import ACCEPT, DIGEST, blob_path, manifest_path
-
-WARM_UP = 0.2  # of the measured time
 
 
 def _tag(content: Content) -> tuple[str, bytes]:
@@ -36,7 +35,7 @@ What = Callable[[Content], tuple[str, bytes]]
 
 def _check(server: Server, target: Target, body: bytes) -> None:
     """One request, looked at closely: the load itself is only checked for its status."""
-    with server.connect(IMAGE) as connection:
+    with server.connect(pull(IMAGE)) as connection:
         answer = connection.request(target.method, target.path, target.headers)
     what = f"{target.method} {target.path}"
     answer.expect(200, what)
@@ -53,10 +52,10 @@ def _check(server: Server, target: Target, body: bytes) -> None:
 def _requests(method: str, what: What, bench: Bench, server: Server) -> Sample:
     path, body = what(bench.content)
     accept = ACCEPT if "/manifests/" in path else {}
-    headers = {**server.headers(IMAGE), **accept}
+    headers = {**server.headers(pull(IMAGE)), **accept}
     target = Target("127.0.0.1", server.port, method, path, headers)
     _check(server, target, body)
-    requests_in(target, bench.scale.seconds * WARM_UP)
+    warm_up(target)
     with server.watch() as watch:
         count, seconds = requests_in(target, bench.scale.seconds)
     _check(server, target, body)

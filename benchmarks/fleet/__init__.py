@@ -1,0 +1,1 @@
+"""Many clients at once: nodes pull one image, builds push images that share layers."""
