@@ -1,15 +1,14 @@
-"""Requests per second: `ab` where it is installed, a Python loop where it is not.
+"""Requests per second: `bombardier` where it is installed, a Python loop where it is not.
 
-ab sends GET and HEAD alike, so that they compare: wrk and h2load wait for a body after HEAD that
-never comes. It costs as little as they do, and asks in HTTP/1.0 for connections to be kept, which
-has made no difference to any server that we measure.
+bombardier sends GET and HEAD alike, so that they compare, and speaks HTTP/1.1, as registry clients
+do: wrk and h2load wait for a body after HEAD that never comes, and ab asks in HTTP/1.0.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import selectors
-import shutil
 import socket
 import subprocess
 import time
@@ -17,15 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmarks.client import TIMEOUT, Connection, WrongAnswer
+from benchmarks.contenders import find_binary
 
 CONNECTIONS = 8
 WARMING = 500  # requests
-MOST = 10_000_000  # requests: so many that the time ends a sample
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_VERSION = re.compile(r"Version ([\d.]+)")
-_SECONDS = re.compile(r"^Time taken for tests: +([\d.]+) seconds", re.MULTILINE)
-_COUNT = re.compile(r"^(Complete|Failed|Keep-Alive) requests: +(\d+)$", re.MULTILINE)
-_OTHERS = re.compile(r"^Non-2xx responses: +(\d+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -41,11 +36,7 @@ class Target:
 
 def sender() -> str:
     """Who sends requests here; samples of two senders do not compare."""
-    if shutil.which("ab") is None:
-        return "a loop in Python"
-    said = subprocess.run(["ab", "-V"], capture_output=True, text=True, check=False).stdout
-    version = _VERSION.search(said)
-    return f"ab {version.group(1)}" if version else "ab"
+    return "bombardier" if find_binary("bombardier") else "a loop in Python"
 
 
 def requests_in(target: Target, seconds: float) -> tuple[int, float]:
@@ -53,43 +44,42 @@ def requests_in(target: Target, seconds: float) -> tuple[int, float]:
 
     Raises WrongAnswer if one of them had another status than it should.
     """
-    if not shutil.which("ab"):
-        return _loop(target, seconds)
-    # -n comes after -t, which sets one of its own.
-    return _ab(target, f"-t{max(1, round(seconds))}", f"-n{MOST}")
+    if program := find_binary("bombardier"):
+        return _bombardier(program, target, f"--duration={seconds:g}s")
+    return _loop(target, seconds)
 
 
 def warm_up(target: Target) -> None:
     """Some requests more, which nobody counts. Raises WrongAnswer."""
-    if shutil.which("ab"):
-        _ab(target, f"-n{WARMING}")
+    if program := find_binary("bombardier"):
+        _bombardier(program, target, f"--requests={WARMING}")
     else:
         _loop(target, 0.2)
 
 
-def _ab(target: Target, *until: str) -> tuple[int, float]:
-    command = ["ab", "-q", "-k", "-d", f"-c{CONNECTIONS}", *until]
-    command += ["-i"] if target.method == "HEAD" else []
+def _bombardier(program: str, target: Target, until: str) -> tuple[int, float]:
+    command = [program, "--fasthttp", f"--connections={CONNECTIONS}", until]
+    command += [f"--method={target.method}", "--timeout=30s", "--print=result", "--format=json"]
     for name, value in target.headers.items():
-        command += ["-H", f"{name}: {value}"]
+        command += ["--header", f"{name}: {value}"]
     url = f"http://{target.host}:{target.port}{target.path}"
     done = subprocess.run([*command, url], capture_output=True, text=True, check=False)
-    return read_ab(done.stdout, done.stderr)
+    return read_bombardier(done.stdout, done.stderr)
 
 
-def read_ab(said: str, complaints: str = "") -> tuple[int, float]:
-    """Answers and seconds in what ab said. Raises WrongAnswer unless all were 2xx and kept."""
-    counts = {name: int(count) for name, count in _COUNT.findall(said)}
-    seconds, others = _SECONDS.search(said), _OTHERS.search(said)
-    complete = counts.get("Complete", 0)
-    if not complete or not seconds:
-        raise WrongAnswer(f"ab: {(complaints or said).strip()[-200:]}")
-    if others or counts.get("Failed"):
-        wrong = others.group(1) if others else 0
-        raise WrongAnswer(f"ab: {wrong} not 2xx, {counts['Failed']} failed of {complete}")
-    if counts.get("Keep-Alive", 0) < complete - CONNECTIONS:
-        raise WrongAnswer(f"ab: only {counts.get('Keep-Alive', 0)} of {complete} kept alive")
-    return complete, float(seconds.group(1))
+def read_bombardier(said: str, complaints: str = "") -> tuple[int, float]:
+    """Answers and seconds in what bombardier said. Raises WrongAnswer unless all were 2xx."""
+    try:
+        result = json.loads(said)["result"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise WrongAnswer(f"bombardier: {(complaints or said).strip()[-200:]}") from error
+    good = int(result["req2xx"])
+    counts = {kind: int(result[kind]) for kind in ("req1xx", "req3xx", "req4xx", "req5xx")}
+    wrong, failed = sum(counts.values()), int(result["others"])
+    if wrong or failed or not good:
+        errors = ", ".join(error["description"] for error in result.get("errors") or [])
+        raise WrongAnswer(f"bombardier: {good} 2xx, {wrong} not 2xx, {failed} failed {errors}")
+    return good, float(result["timeTakenSeconds"])
 
 
 def _loop(target: Target, seconds: float) -> tuple[int, float]:
@@ -143,5 +133,5 @@ def _complete(received: bytearray, *, has_body: bool) -> bool:
         return True
     length = _LENGTH.search(received, 0, end)
     if length is None:
-        raise WrongAnswer("an answer without Content-Length, which only ab can follow")
+        raise WrongAnswer("an answer without Content-Length, which only bombardier can follow")
     return len(received) >= end + 4 + int(length.group(1))

@@ -1,36 +1,30 @@
 """Requests per second: who sends them counts exactly, and forgives nothing."""
 
-import shutil
-
 import pytest
 
 from benchmarks import load
 from benchmarks.bearer import push
 from benchmarks.client import WrongAnswer
+from benchmarks.contenders import find_binary
 from benchmarks.content import Blob
-from benchmarks.load import Target, read_ab, requests_in
+from benchmarks.load import Target, read_bombardier, requests_in
 from benchmarks.servers import HOST, Server
 from benchmarks.steps import blob_path, push_blob
 from tests.interop.tools import missing
 
 NAME = "load/one"
-SAID = """
-Time taken for tests:   2.003 seconds
-Complete requests:      20953
-Failed requests:        0
-Keep-Alive requests:    20953
-Requests per second:    10476.46 [#/sec] (mean)
-"""
+SAID = """{"result": {"timeTakenSeconds": 2.003, "req1xx": 0, "req2xx": 20953, "req3xx": 0,
+"req4xx": 0, "req5xx": 0, "others": 0}}"""
 
 
-@pytest.fixture(params=["ab", "loop"])
+@pytest.fixture(params=["bombardier", "loop"])
 def sender(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each way of sending requests."""
     name = str(request.param)
     if name == "loop":
-        monkeypatch.setattr(shutil, "which", dict[str, str]().get)
-    elif shutil.which("ab") is None:
-        missing("ab is not here (Debian: apache2-utils)")
+        monkeypatch.setattr(load, "find_binary", lambda *_: None)
+    elif find_binary("bombardier") is None:
+        missing("bombardier is not here: go install github.com/codesenberg/bombardier@v1.2.6")
     return name
 
 
@@ -68,23 +62,24 @@ def test_a_closed_port_is_an_error(sender: str) -> None:
 
 
 def test_the_record_says_who_sent(sender: str) -> None:
-    assert load.sender().startswith("a loop" if sender == "loop" else "ab 2.")
+    assert load.sender() == ("a loop in Python" if sender == "loop" else "bombardier")
 
 
-def test_what_ab_says_is_read() -> None:
-    assert read_ab(SAID) == (20953, 2.003)
+def test_what_bombardier_says_is_read() -> None:
+    assert read_bombardier(SAID) == (20953, 2.003)
 
 
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        (SAID + "Non-2xx responses:      3\n", "3 not 2xx, 0 failed of 20953"),
-        (SAID.replace("Failed requests:        0", "Failed requests:        2"), "2 failed"),
-        (SAID.replace("Keep-Alive requests:    20953", "Keep-Alive requests:    9"), "only 9"),
-        (SAID.replace("Complete requests:      20953", "Complete requests:      0"), "ab: "),
-        ("This is ApacheBench", "ab: This is"),
+        (SAID.replace('"req4xx": 0', '"req4xx": 3'), "20953 2xx, 3 not 2xx, 0 failed"),
+        (SAID.replace('"req3xx": 0', '"req3xx": 4'), "20953 2xx, 4 not 2xx"),
+        (SAID.replace('"others": 0', '"others": 2'), "2 failed"),
+        (SAID.replace("20953", "0"), "0 2xx"),
+        ("error: no such option", "bombardier: error: no such"),
+        ("{}", "bombardier: {}"),
     ],
 )
 def test_what_went_wrong_is_an_error(said: str, message: str) -> None:
     with pytest.raises(WrongAnswer, match=message):
-        read_ab(said)
+        read_bombardier(said)
