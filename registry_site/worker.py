@@ -15,7 +15,7 @@ from gunicorn import http, sock
 from gunicorn.workers.gthread import ThreadWorker
 
 from api import slow_clients
-from registry_site import tls
+from registry_site import bodies, tls
 from registry_site.connection import Connection
 
 # The worker waits this long for the first byte before it takes the clock in hand itself.
@@ -92,6 +92,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         slow_clients.settle(conn.header_watch)  # the headers are here
+        bodies.quicken(req)
         if not isinstance(conn.sock, Connection):
             return super().handle_request(req, conn)
         conn.sock.hold()

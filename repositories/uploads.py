@@ -52,7 +52,7 @@ class Session:
 class Chunk:
     """What a request brings: its bytes, and where it says that they belong (ends inclusive)."""
 
-    content: Iterable[bytes]
+    content: Iterable[bytes | memoryview]  # a piece lasts until the next but one is asked for
     start: int | None = None
     end: int | None = None
     length: int | None = None  # in bytes, where the request says it
@@ -145,7 +145,7 @@ def push_whole(
     principal: Principal,
     repository: str,
     digest: Digest,
-    content: Iterable[bytes],
+    content: Iterable[bytes | memoryview],
     length: int | None = None,
 ) -> Fill | None:
     """Take a blob in one request (end-4b); the fullest quota, if it is nearly full.
