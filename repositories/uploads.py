@@ -70,8 +70,9 @@ def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) 
     is not known, TooManyRequests when too many sessions are open, ReadOnly, QuotaExceeded.
     """
     validate_algorithm(algorithm)
-    quotas.require_open(read_only.check(repository))
-    repository_id = repository_for_push(principal=principal, name=repository)
+    found = read_only.check(repository)
+    quotas.require_open(found)
+    repository_id = repository_for_push(principal=principal, name=repository, found=found)
     _check_limits(principal, repository_id)
     upload = Upload(repository_id=repository_id, started_by=principal.name, algorithm=algorithm)
     storage().create_upload(str(upload.id))
@@ -152,9 +153,10 @@ def push_whole(
 
     Raises DigestInvalid, ReadOnly, QuotaExceeded, OSError, and what reading raises.
     """
-    room = Room(read_only.check(repository), digest)
+    found = read_only.check(repository)
+    room = Room(found, digest)
     room.require(length or 0)
-    repository_id = repository_for_push(principal=principal, name=repository)
+    repository_id = repository_for_push(principal=principal, name=repository, found=found)
     chunk = Chunk(content, length=length)
     if not chunk.is_quick:
         database.release()
