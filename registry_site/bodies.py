@@ -88,6 +88,10 @@ class QuickChunks(ChunkedReader):  # type: ignore[misc]
                 self._begin_chunk()
                 continue
             came = self._receive(target[count:])
+            if not came and count:
+                break  # what came stays with the upload; the next call tells of the break
+            if not came:
+                raise NoMoreData
             count = self._close_gaps(target, count, count + came)
         return count
 
@@ -97,10 +101,7 @@ class QuickChunks(ChunkedReader):  # type: ignore[misc]
             self._rest = self._rest[count:]
             return count
         # May take what is behind this chunk, and behind the body: `_begin_chunk` gives that back.
-        count = _receive(self._unreader, target)
-        if not count:
-            raise NoMoreData
-        return count
+        return _receive(self._unreader, target)
 
     def _close_gaps(self, target: memoryview, start: int, end: int) -> int:
         """Where the body ends in `target` once what came from `start` to `end` has no framing.

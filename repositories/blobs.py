@@ -175,9 +175,8 @@ def link(*, held: Limits, repository_id: int, blob_id: int, size: int) -> Fill |
     and it is made anew, or waits and finds it renewed.
     """
     fill = quotas.charge(held, blob_id=blob_id, size=size)
-    rows = fetch(_LINK, [repository_id, blob_id, size, now()])
     # Clients push blobs first. What no image turns out to be made of is looked at later.
-    reviews.nominate(Kind.LINK, [rows[0][0]])
+    reviews.nominate_made(Kind.LINK, _LINK, [repository_id, blob_id, size, now()])
     return fill
 
 

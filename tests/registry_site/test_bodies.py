@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from gunicorn.config import Config
+from gunicorn.http.errors import NoMoreData
 from gunicorn.http.parser import RequestParser
 
 from registry_site import bodies
@@ -188,6 +189,17 @@ def test_a_body_of_known_length_that_breaks_off_ends_early() -> None:
 
     assert read(request.body) == b"12345"
     assert read(request.body) == b""
+
+
+def test_what_came_of_a_chunk_before_it_breaks_off_is_handed_on() -> None:
+    """Or an upload over a bad line would lose that much each time."""
+    sent = head("Transfer-Encoding: chunked") + b"ffff\r\n" + b"x" * 50_000
+    _, request = begin(Script(sent, lambda: 9000), quick=True)
+    read = fill(200_000)
+
+    assert read(request.body) == b"x" * 50_000
+    with pytest.raises(NoMoreData):
+        read(request.body)
 
 
 def test_a_request_without_a_body_stays_as_it_is() -> None:
