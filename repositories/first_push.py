@@ -28,9 +28,9 @@ def repository_for_push(*, principal: Principal, name: str, found: Limits | None
     )
     team = team_of(name)
     values = [name, visibility.value, database.now(), team]
-    while True:
-        rows = database.fetch(_REPOSITORY_ID, [name]) or database.fetch(_NEW_REPOSITORY, values)
-        if rows:
-            return int(rows[0][0])
+    rows = [] if found else database.fetch(_REPOSITORY_ID, [name])  # else it is known to be new
+    while not (rows := rows or database.fetch(_NEW_REPOSITORY, values)):
         # Its team is new, too; or another request has just made it.
         Team.objects.get_or_create(name=team)
+        rows = database.fetch(_REPOSITORY_ID, [name])
+    return int(rows[0][0])
