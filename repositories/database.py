@@ -45,7 +45,8 @@ def fetch(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     Pulls and pushes write theirs out: building one anew costs more than running it.
     """
     rows: list[tuple[Any, ...]]
-    with _cursor() as cursor:
+    # The proxy would look it up at each attribute.
+    with _cursor(connections[DEFAULT_DB_ALIAS]) as cursor:
         cursor.execute(statement, values)
         rows = cursor.fetchall()
     return rows
@@ -53,17 +54,16 @@ def fetch(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 def execute(statement: str, values: Sequence[Any]) -> None:
     """Run a statement that is written out and whose rows, if any, say nothing."""
-    with _cursor() as cursor:
+    with _cursor(connection) as cursor:
         cursor.execute(statement, values)
 
 
 @contextmanager
-def _cursor() -> Iterator[Any]:
+def _cursor(database: Any) -> Iterator[Any]:
     """psycopg's own cursor where Django's does nothing that is needed: it keeps a log, runs others'
     wrappers, and knows that a transaction is broken, as PostgreSQL does. A third of the processor
     time that a small statement takes here is saved.
     """
-    database = connections[DEFAULT_DB_ALIAS]  # the proxy would look it up at each attribute
     if database.vendor == "sqlite" or database.queries_logged or database.execute_wrappers:
         with database.cursor() as cursor:
             yield cursor
