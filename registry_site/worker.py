@@ -22,7 +22,7 @@ from gunicorn import http, sock
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from api import slow_clients
-from registry_site import tls
+from registry_site import bodies, tls
 from registry_site.connection import Connection
 from repositories.waiting import without_waiting
 
@@ -214,6 +214,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         slow_clients.settle(conn.header_watch)  # the headers are here
+        bodies.quicken(req)
         if not isinstance(conn.sock, Connection):
             return super().handle_request(req, conn)
         conn.sock.hold()

@@ -36,17 +36,26 @@ JOIN repositories_bloblink AS link ON link.repository_id = repository.id
 JOIN repositories_blob AS blob ON blob.id = link.blob_id
 WHERE repository.name = %s AND blob.digest = %s AND blob.damaged_at IS NULL
 """
-# Where a blob may be mounted from. With no source named, a few candidates are enough: each costs a
-# look at its permissions.
-_SOURCES = """
-SELECT link.blob_id, blob.size, repository.name
+# Where a blob may be mounted from. A named source is looked up by its id and the blob's: joined by
+# their names, PostgreSQL may go through all repositories that link a blob everybody builds upon.
+_NAMED_SOURCE = """
+SELECT link.blob_id, link.size
+FROM repositories_bloblink AS link
+WHERE link.blob_id = (
+    SELECT blob.id FROM repositories_blob AS blob
+    WHERE blob.digest = %s AND blob.damaged_at IS NULL
+) AND link.repository_id = (
+    SELECT repository.id FROM repositories_repository AS repository WHERE repository.name = %s
+)
+"""
+# With no source named, a few candidates are enough: each costs a look at its permissions.
+_ANY_SOURCE = """
+SELECT link.blob_id, link.size, repository.name
 FROM repositories_blob AS blob
 JOIN repositories_bloblink AS link ON link.blob_id = blob.id
 JOIN repositories_repository AS repository ON repository.id = link.repository_id
-WHERE blob.digest = %s AND blob.damaged_at IS NULL
+WHERE blob.digest = %s AND blob.damaged_at IS NULL LIMIT 20
 """
-_NAMED_SOURCE = f"{_SOURCES} AND repository.name = %s"
-_ANY_SOURCE = f"{_SOURCES} LIMIT 20"
 _NEW_BLOB = """
 INSERT INTO repositories_blob (digest, size, created_at) VALUES (%s, %s, %s)
 ON CONFLICT (digest) DO NOTHING RETURNING id
@@ -166,9 +175,8 @@ def link(*, held: Limits, repository_id: int, blob_id: int, size: int) -> Fill |
     and it is made anew, or waits and finds it renewed.
     """
     fill = quotas.charge(held, blob_id=blob_id, size=size)
-    rows = fetch(_LINK, [repository_id, blob_id, size, now()])
     # Clients push blobs first. What no image turns out to be made of is looked at later.
-    reviews.nominate(Kind.LINK, [rows[0][0]])
+    reviews.nominate_made(Kind.LINK, _LINK, [repository_id, blob_id, size, now()])
     return fill
 
 
@@ -185,13 +193,20 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
     # No lock: the new link's foreign key does not let the blob go (see `again_on_conflict`).
     with transaction.atomic():
         held = read_only.hold(repository)
-        values = [str(digest), source] if source else [str(digest)]
-        for blob_id, size, name in fetch(_NAMED_SOURCE if source else _ANY_SOURCE, values):
+        for blob_id, size, name in _sources(source, digest):
             if principal.is_unlimited or Action.PULL in allowed(principal=principal, name=name):
-                target = repository_for_push(principal=principal, name=repository)
+                target = repository_for_push(principal=principal, name=repository, found=held)
                 link(held=held, repository_id=target, blob_id=blob_id, size=size)
                 return True
     return False
+
+
+def _sources(name: str, digest: Digest) -> list[tuple[int, int, str]]:
+    """The blob's id and its size in bytes, and a repository that links it: the one of that name, or
+    any where it is empty."""
+    if not name:
+        return [(id, size, found) for id, size, found in fetch(_ANY_SOURCE, [str(digest)])]
+    return [(id, size, name) for id, size in fetch(_NAMED_SOURCE, [str(digest), name])]
 
 
 @again_on_conflict

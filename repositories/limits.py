@@ -39,6 +39,7 @@ class Limits(NamedTuple):
     """What holds for writes to one repository, which need not exist yet."""
 
     repository: str
+    repository_id: int | None  # where there is such a repository
     is_read_only: bool  # the whole registry, by its switch
     is_archived: bool
     patterns: tuple[str, ...]  # of tags that are immutable
@@ -72,7 +73,7 @@ def look(repository: str) -> Limits:
     if most is not None:
         quotas.append(Quota(is_team=False, id=id, name=repository, most=most, used=used))
     patterns = _together(common_tags, own_tags)
-    return Limits(repository, bool(is_read_only), bool(is_archived), patterns, tuple(quotas))
+    return Limits(repository, id, bool(is_read_only), bool(is_archived), patterns, tuple(quotas))
 
 
 def _together(*texts: str | None) -> tuple[str, ...]:

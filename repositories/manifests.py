@@ -41,20 +41,21 @@ JOIN repositories_tag AS tag ON tag.repository_id = repository.id
 JOIN repositories_manifest AS manifest ON manifest.id = tag.manifest_id
 WHERE repository.name = %s AND tag.name = %s
 """
-# The repository of a push, and the manifest, where it was pushed before; and whether it is made of
-# a blob that is damaged, of which there is hardly ever one.
+# The manifest, where it was pushed before; and whether any blob is damaged, which hardly ever one
+# is. The order is that of an index which has no others.
 _PLACE = """
-SELECT repository.id, manifest.id, EXISTS (
-    SELECT 1 FROM repositories_blob AS blob
-    JOIN repositories_bloblink AS link ON link.blob_id = blob.id
-    JOIN repositories_manifestblob AS part ON part.link_id = link.id
-    WHERE blob.damaged_at IS NOT NULL AND link.repository_id = repository.id
-    AND part.manifest_id = manifest.id
-)
-FROM repositories_repository AS repository
-LEFT JOIN repositories_manifest AS manifest
-ON manifest.repository_id = repository.id AND manifest.digest = %s
-WHERE repository.name = %s
+SELECT manifest.id, (
+    SELECT blob.damaged_at FROM repositories_blob AS blob
+    WHERE blob.damaged_at IS NOT NULL ORDER BY blob.damaged_at LIMIT 1
+) IS NOT NULL
+FROM repositories_manifest AS manifest
+WHERE manifest.repository_id = %s AND manifest.digest = %s
+"""
+_DAMAGED_PARTS = """
+SELECT 1 FROM repositories_manifestblob AS part
+JOIN repositories_bloblink AS link ON link.id = part.link_id
+JOIN repositories_blob AS blob ON blob.id = link.blob_id
+WHERE part.manifest_id = %s AND blob.damaged_at IS NOT NULL LIMIT 1
 """
 _LINKS = """
 SELECT blob.digest, link.id, blob.size
@@ -176,14 +177,11 @@ def _store(
 ) -> Fill | None:
     with transaction.atomic():
         held = read_only.hold(repository)
-        place = fetch(_PLACE, [str(digest), repository])
-        if place:
-            repository_id, manifest_id, is_damaged = place[0]
-            if is_damaged:
-                _links(repository_id, parsed)
-        else:
-            repository_id = repository_for_push(principal=principal, name=repository)
-            manifest_id = None
+        repository_id = repository_for_push(principal=principal, name=repository, found=held)
+        place = fetch(_PLACE, [repository_id, str(digest)])
+        manifest_id, may_be_damaged = place[0] if place else (None, False)
+        if may_be_damaged and fetch(_DAMAGED_PARTS, [manifest_id]):
+            _links(repository_id, parsed)
         # Otherwise its blobs are here, whole, and cannot have left since.
         if manifest_id is None or not _is_held(manifest_id):
             manifest_id = _insert(principal, repository_id, digest, payload, parsed)

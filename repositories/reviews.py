@@ -5,7 +5,7 @@ begins the grace anew. Nothing is decided here: see `garbage`.
 """
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -29,7 +29,10 @@ _BEGIN_ANEW = (
     "ON CONFLICT (kind, target) DO UPDATE "
     "SET nominated_at = excluded.nominated_at, failures = 0, retry_at = NULL"
 )
-
+_NOMINATE_MADE = f"""
+INSERT INTO repositories_review (kind, target, nominated_at)
+SELECT %s, made.id, %s FROM made {_BEGIN_ANEW}
+"""  # noqa: S608  (no value is in it)
 _NOT_NOMINATED = """
 AND NOT EXISTS (
     SELECT 1 FROM repositories_review AS review
@@ -114,6 +117,20 @@ def nominate(kind: Kind, targets: Collection[int], *, since: datetime | None = N
             [{"kind": kind.value, "target": id, "nominated_at": at} for id in ids],
             otherwise="ON CONFLICT (kind, target) DO NOTHING" if since else _BEGIN_ANEW,
         )
+
+
+def nominate_made(kind: Kind, statement: str, values: Sequence[object]) -> None:
+    """Run a statement that makes rows and returns their ids, and nominate them. Inside a
+    transaction.
+
+    For links and blobs, which are nominated always.
+    """
+    if connection.vendor == "postgresql":  # in one turn; the statements are written in our code
+        database.execute(
+            f"WITH made AS ({statement}) {_NOMINATE_MADE}", [*values, kind.value, database.now()]
+        )
+    else:
+        nominate(kind, [id for (id,) in database.fetch(statement, values)])
 
 
 def hold(kind: Kind, target: int) -> bool:

@@ -52,7 +52,7 @@ class Session:
 class Chunk:
     """What a request brings: its bytes, and where it says that they belong (ends inclusive)."""
 
-    content: Iterable[bytes]
+    content: Iterable[bytes | memoryview]  # a piece lasts until the next but one is asked for
     start: int | None = None
     end: int | None = None
     length: int | None = None  # in bytes, where the request says it
@@ -70,8 +70,9 @@ def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) 
     is not known, TooManyRequests when too many sessions are open, ReadOnly, QuotaExceeded.
     """
     validate_algorithm(algorithm)
-    quotas.require_open(read_only.check(repository))
-    repository_id = repository_for_push(principal=principal, name=repository)
+    found = read_only.check(repository)
+    quotas.require_open(found)
+    repository_id = repository_for_push(principal=principal, name=repository, found=found)
     _check_limits(principal, repository_id)
     upload = Upload(repository_id=repository_id, started_by=principal.name, algorithm=algorithm)
     storage().create_upload(str(upload.id))
@@ -145,16 +146,17 @@ def push_whole(
     principal: Principal,
     repository: str,
     digest: Digest,
-    content: Iterable[bytes],
+    content: Iterable[bytes | memoryview],
     length: int | None = None,
 ) -> Fill | None:
     """Take a blob in one request (end-4b); the fullest quota, if it is nearly full.
 
     Raises DigestInvalid, ReadOnly, QuotaExceeded, OSError, and what reading raises.
     """
-    room = Room(read_only.check(repository), digest)
+    found = read_only.check(repository)
+    room = Room(found, digest)
     room.require(length or 0)
-    repository_id = repository_for_push(principal=principal, name=repository)
+    repository_id = repository_for_push(principal=principal, name=repository, found=found)
     chunk = Chunk(content, length=length)
     if not chunk.is_quick:
         database.release()

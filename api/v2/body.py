@@ -3,11 +3,14 @@
 Django's `request.read()` gives nothing for a chunked body, which `docker push` sends, so the bytes
 come straight from `wsgi.input`. And that says nothing when a body is shorter than its
 Content-Length: the bytes are counted here.
+
+Under our own server (`registry_site/bodies.py`) they are read into two stretches of memory in turn,
+so that one can be hashed while the other is filled; under others, as each of them gives bytes.
 """
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from api import slow_clients
@@ -16,21 +19,27 @@ from repositories.oci.errors import BodyTooSlow, ManifestTooLarge, RequestInvali
 # The first read is small, so that a slow client is found out soon; the later ones of a fast one
 # are large, so that the interpreter is asked for less often.
 FIRST_READ = 64 * 1024
-NEXT_READ = 256 * 1024
+NEXT_READ = 512 * 1024
 MAX_LENGTH = 2**63 - 1
+
+Piece = bytes | memoryview
 
 
 class Body:
-    """Iterate over it for its bytes, once; or `read` all of a small one."""
+    """Iterate over it for its bytes, once; or `read` all of a small one.
+
+    A piece keeps its bytes until the next but one is asked for.
+    """
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
         self._input = environ.get("wsgi.input")
+        self._memory = [bytearray(), bytearray()]
         self._socket = environ.get("gunicorn.socket")
         # Chunked wins over a Content-Length (RFC 9112, section 6.3); the server refuses both.
         self.is_chunked = bool(environ.get("HTTP_TRANSFER_ENCODING"))
         self.length = None if self.is_chunked else _length(environ.get("CONTENT_LENGTH"))
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[Piece]:
         """The bytes as they come.
 
         Raises SizeInvalid when the body breaks off or is framed wrongly, BodyTooSlow when it comes
@@ -52,12 +61,13 @@ class Body:
                 detail={"received": received, "announced": self.length},
             )
 
-    def _read(self, size: int) -> bytes:
+    def _read(self, size: int) -> Piece:
         if self._input is None:
             return b""
         with slow_clients.watch(self._socket, size) as watch:
             try:
-                chunk: bytes = self._input.read(size)
+                fill = getattr(self._input, "fill", None)
+                chunk = self._filled(fill, size) if fill else self._input.read(size)
             except Exception as error:  # each server has exceptions of its own for bad framing
                 if watch.is_overdue:
                     raise _too_slow() from error
@@ -65,6 +75,14 @@ class Body:
         if watch.is_overdue:
             raise _too_slow()
         return chunk
+
+    def _filled(self, fill: Callable[[memoryview], int], size: int) -> memoryview:
+        memory = self._memory.pop(0)
+        if len(memory) < size:
+            memory = bytearray(size)
+        self._memory.append(memory)
+        target = memoryview(memory)[:size]
+        return target[: fill(target)]
 
     def read(self, most: int, what: str = "manifest") -> bytes:
         """All of it. Raises ManifestTooLarge past `most` bytes, and what iterating raises."""
@@ -75,7 +93,7 @@ class Body:
             size += len(chunk)
             if size > most:
                 raise _too_large(most, what)
-            parts.append(chunk)
+            parts.append(bytes(chunk))
         return b"".join(parts)
 
 

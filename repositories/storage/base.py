@@ -66,8 +66,11 @@ class UploadWriter(ABC):
         """When the upload last grew."""
 
     @abstractmethod
-    def write(self, chunk: bytes) -> None:
-        """Append `chunk`. Raises OSError; the upload then ends where it did before this call."""
+    def write(self, chunk: bytes | memoryview) -> None:
+        """Append `chunk`, whose memory stays as it is until the next one was written.
+
+        Raises OSError; the upload then ends where it did before this call.
+        """
 
     @abstractmethod
     def sync(self) -> None:

@@ -33,6 +33,7 @@ from typing import BinaryIO
 
 from repositories.oci.digests import CANONICAL, HEX_LENGTHS, Digest
 from repositories.oci.errors import DigestInvalid
+from repositories.storage import writeback
 from repositories.storage.base import (
     BlobMissing,
     Storage,
@@ -45,6 +46,8 @@ from repositories.storage.base import (
 from repositories.storage.hashing import HashMemory, StreamHash
 
 _READ_SIZE = 1024 * 1024
+# So many bytes are worth asking the disk for.
+_WRITEBACK_FROM = 8 * 1024 * 1024
 # A client that lost its connection may come back before the server has noticed.
 _LOCK_PATIENCE_SECONDS = 3.0
 # Why a hard link cannot be made: two file systems, one that has none, none more, not our file.
@@ -282,6 +285,7 @@ class _FileWriter(UploadWriter):
         self._upload = upload
         self._descriptor = descriptor
         self._size = os.lseek(descriptor, 0, os.SEEK_END)
+        self._begun = self._size  # up to where the kernel writes to the disk already
         # What an earlier, killed request wrote may never have been synced.
         self._dirty = True
         self._stream = self._resume(algorithm)
@@ -301,7 +305,7 @@ class _FileWriter(UploadWriter):
     def modified(self) -> datetime:
         return _modified(os.fstat(self._descriptor))
 
-    def write(self, chunk: bytes) -> None:
+    def write(self, chunk: bytes | memoryview) -> None:
         try:
             rest = memoryview(chunk)
             while rest:
@@ -313,8 +317,16 @@ class _FileWriter(UploadWriter):
             raise
         self._size += len(chunk)
         self._dirty = True
+        self._begin_writeback()
         if self._stream is not None:
             self._stream.update(chunk)
+
+    def _begin_writeback(self) -> None:
+        """Keep the disk busy while a long upload comes: the sync at its end waits for less."""
+        waiting = self._size - self._begun
+        if waiting >= _WRITEBACK_FROM:
+            writeback.begin(self._descriptor, self._begun, waiting)
+            self._begun = self._size
 
     def sync(self) -> None:
         if not self._dirty:
@@ -333,12 +345,15 @@ class _FileWriter(UploadWriter):
 
     def _read_back(self, algorithm: str) -> StreamHash:
         stream, position = StreamHash(algorithm), 0
-        while position < self._size:
-            chunk = os.pread(self._descriptor, min(_READ_SIZE, self._size - position), position)
-            if not chunk:
-                raise OSError(errno.EIO, "the upload is shorter than it was", self._upload)
-            stream.update(chunk)
-            position += len(chunk)
+        try:
+            while position < self._size:
+                chunk = os.pread(self._descriptor, min(_READ_SIZE, self._size - position), position)
+                if not chunk:
+                    raise OSError(errno.EIO, "the upload is shorter than it was", self._upload)
+                stream.update(chunk)
+                position += len(chunk)
+        finally:
+            stream.settle()
         return stream
 
     def publish(self, digest: Digest) -> None:
@@ -348,11 +363,17 @@ class _FileWriter(UploadWriter):
         target.parent.mkdir(exist_ok=True)
         os.replace(self._storage.upload_path(self._upload), target)
         self._storage.confirm(digest)
-        self._stream = None
+        self._forget_hash()
 
     def discard(self) -> None:
-        self._stream = None
+        self._forget_hash()
         self._storage.delete_upload(self._upload)
+
+    def _forget_hash(self) -> None:
+        """Others may have its thread now."""
+        if self._stream is not None:
+            self._stream.settle()
+            self._stream = None
 
     def settle(self) -> None:
         """End the hashing thread, and keep the hash for the next request to this process."""

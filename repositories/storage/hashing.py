@@ -10,10 +10,13 @@ from collections import OrderedDict
 from queue import SimpleQueue
 from threading import BoundedSemaphore
 
+Chunk = bytes | memoryview
+
 # From here on a thread of its own is worth its start.
 _THREAD_FROM = 1024 * 1024
-# Bytes read but not hashed yet are held in memory: at most this many chunks.
-_MAX_QUEUED = 8
+# Streams of a process that may have a thread at the same time. With more at once the processors are
+# busy anyway, and each does all of its work in turn: changing threads would only cost.
+_lanes = BoundedSemaphore(1)
 
 
 class StreamHash:
@@ -23,26 +26,28 @@ class StreamHash:
         self.algorithm = algorithm
         self._hash = resumed.copy() if resumed is not None else hashlib.new(algorithm)
         self._seen = 0
-        self._queue: SimpleQueue[bytes | None] | None = None
-        self._room = BoundedSemaphore(_MAX_QUEUED)
+        self._queue: SimpleQueue[Chunk | None] | None = None
+        self._idle = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def update(self, chunk: bytes) -> None:
+    def update(self, chunk: Chunk) -> None:
+        """Go on with `chunk`. Its memory may change once this was called for the next one, or
+        `settle` was; that of the last one, once this returns."""
         self._seen += len(chunk)
-        if self._queue is None and self._seen >= _THREAD_FROM:
+        if self._queue is None and self._seen >= _THREAD_FROM and _lanes.acquire(blocking=False):
             self._queue = SimpleQueue()
             self._thread = threading.Thread(target=self._run, args=(self._queue,), daemon=True)
             self._thread.start()
         if self._queue is None:
             self._hash.update(chunk)
         else:
-            self._room.acquire()
+            self._idle.acquire()
             self._queue.put(chunk)
 
-    def _run(self, queue: "SimpleQueue[bytes | None]") -> None:
+    def _run(self, queue: "SimpleQueue[Chunk | None]") -> None:
         while (chunk := queue.get()) is not None:
             self._hash.update(chunk)
-            self._room.release()
+            self._idle.release()
 
     def settle(self) -> "hashlib._Hash":
         """The hash of everything so far; the thread, if any, has ended."""
@@ -51,6 +56,7 @@ class StreamHash:
             self._thread.join()
             self._thread = self._queue = None
             self._seen = 0
+            _lanes.release()
         return self._hash
 
 

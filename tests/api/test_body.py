@@ -87,10 +87,43 @@ def test_reads_stay_small_while_they_take_long(monkeypatch: pytest.MonkeyPatch) 
     assert stream.sizes == [FIRST_READ] * 4
 
 
+class Filler:
+    """A body as our own server gives it: into memory that is there."""
+
+    def __init__(self, content: bytes) -> None:
+        self._stream = io.BytesIO(content)
+
+    def fill(self, target: memoryview) -> int:
+        return self._stream.readinto(target)
+
+
+def test_a_body_comes_in_two_stretches_of_memory_by_turns() -> None:
+    """So that the one before can still be hashed while the next one is received."""
+    content = bytes(range(256)) * (4 * NEXT_READ // 256)
+    pieces: list[bytes | memoryview] = []
+    last = b""
+    for piece in Body({"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": Filler(content)}):
+        if pieces:
+            assert bytes(pieces[-1]) == last
+        pieces.append(piece)
+        last = bytes(piece)
+        assert content.startswith(last, sum(map(len, pieces[:-1])))
+
+    assert sum(map(len, pieces)) == len(content)
+    assert len({id(piece.obj) for piece in pieces[1:] if isinstance(piece, memoryview)}) == 2
+
+
+def test_a_body_that_fills_memory_can_be_read_whole() -> None:
+    content = bytes(range(251)) * 12_000
+    environ = {"CONTENT_LENGTH": str(len(content)), "wsgi.input": Filler(content)}
+
+    assert Body(environ).read(len(content)) == content
+
+
 @pytest.mark.parametrize("length", [11, 2**63 - 1])
 def test_a_body_that_ends_before_its_length_is_broken_off(length: int) -> None:
     found, _ = sized(CONTENT, length)
-    received: list[bytes] = []
+    received: list[bytes | memoryview] = []
     with pytest.raises(SizeInvalid) as caught:
         received.extend(found)
 
@@ -174,7 +207,7 @@ def test_a_body_that_comes_too_slowly_is_given_up(
 ) -> None:
     client, ours = connection
     client.sendall(sent)
-    received: list[bytes] = []
+    received: list[bytes | memoryview] = []
     with pytest.raises(BodyTooSlow):
         received.extend(over(ours, CONTENT_LENGTH="10"))
     ours.sendall(b"408")

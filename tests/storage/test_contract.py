@@ -1,6 +1,7 @@
 """The contract of `storage/base.py`: every driver passes all of this."""
 
 import errno
+import random
 import threading
 import uuid
 from contextlib import suppress
@@ -52,6 +53,27 @@ def test_an_upload_that_nobody_wrote_to_is_empty(driver: Driver) -> None:
     with storage.write_upload(UPLOAD) as writer:
         assert writer.size == 0
         assert writer.digest("sha256") == Digest.of(b"")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_memory_of_a_chunk_may_be_used_again_after_the_next(
+    driver: Driver, algorithm: str
+) -> None:
+    """As bodies are received: into two stretches of memory by turns."""
+    content = random.Random(1).randbytes(5_000_000)
+    storage = driver.open()
+    stretches = [memoryview(bytearray(200_000)) for _ in range(2)]
+    with storage.write_upload(UPLOAD, algorithm) as writer:
+        for start in range(0, len(content), 200_000):
+            piece = content[start : start + 200_000]
+            stretches[0][:] = piece
+            writer.write(stretches[0])
+            stretches.reverse()
+        digest = writer.digest(algorithm)
+        writer.publish(digest)
+
+    assert digest == Digest.of(content, algorithm)
+    assert read(storage, digest) == content
 
 
 def test_an_upload_that_was_not_opened_is_none(driver: Driver) -> None:

@@ -4,12 +4,15 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from collections import namedtuple
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from repositories.oci.digests import Digest
+from repositories.storage import writeback
 from repositories.storage.filesystem import FilesystemStorage
 from tests.live import ROOT
 
@@ -215,6 +218,49 @@ def test_a_failed_sync_publishes_nothing(
     assert not storage.blob_path(DIGEST).exists()
 
 
+def test_a_long_upload_is_on_its_way_to_the_disk_before_its_end(
+    storage: FilesystemStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[int, int]] = []
+    monkeypatch.setattr(writeback, "begin", lambda _, start, length: begun.append((start, length)))
+    append, pieces = b"x" * 1_000_000, 30
+    with storage.write_upload(UPLOAD) as writer:
+        for _ in range(pieces):
+            writer.write(append)
+
+    ends = [start + length for start, length in begun]
+    assert [start for start, _ in begun] == [0, *ends[:-1]]
+    assert pieces * len(append) - ends[-1] < 10_000_000
+
+
+def test_what_the_kernel_is_asked_to_begin_with_it_can_do(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * 10_000)
+    with path.open("r+b") as file:
+        assert writeback._call is not None
+        assert writeback._call(file.fileno(), 0, 10_000, writeback._WRITE) == 0
+        assert writeback._call(-1, 0, 10_000, writeback._WRITE) == -1
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_no_thread_is_left_behind_by_an_upload(
+    storage: FilesystemStorage, monkeypatch: pytest.MonkeyPatch, *, is_refused: bool
+) -> None:
+    """Or those who come later would have to do without."""
+    before = set(threading.enumerate())
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    storage.check()
+    if is_refused:
+        monkeypatch.setattr(os, "fsync", fail)
+    with suppress(OSError):
+        publish(storage, b"x" * 3_000_000)
+
+    assert set(threading.enumerate()) == before
+
+
 def test_short_writes_are_completed(
     storage: FilesystemStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -249,6 +295,7 @@ def test_a_resumed_upload_is_read_again_only_by_another_process(
 
 HOLD = """
 import sys
+from repositories.storage import writeback
 from repositories.storage.filesystem import FilesystemStorage
 with FilesystemStorage(sys.argv[1]).write_upload(sys.argv[2]) as writer:
     writer.write(b"content")

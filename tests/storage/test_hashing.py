@@ -41,6 +41,23 @@ def test_only_a_long_stream_gets_a_thread_and_it_ends_with_the_stream() -> None:
     assert hash_threads() == before
 
 
+def test_where_a_thread_is_at_work_other_streams_do_without() -> None:
+    before = hash_threads()
+    streams = [StreamHash("sha256") for _ in range(3)]
+    for stream in streams:
+        stream.update(b"x" * (2 * MIB))
+    assert len(hash_threads() - before) == 1
+
+    streams[0].settle()
+    for stream in streams:
+        stream.update(b"y" * (2 * MIB))
+    assert len(hash_threads() - before) == 1
+
+    expected = hashlib.sha256(b"x" * (2 * MIB) + b"y" * (2 * MIB)).hexdigest()
+    assert {stream.settle().hexdigest() for stream in streams} == {expected}
+    assert hash_threads() == before
+
+
 def test_a_settled_stream_can_go_on() -> None:
     stream, expected = StreamHash("sha256"), hashlib.sha256()
     for size in (2 * MIB, 10, 3 * MIB):
@@ -85,7 +102,7 @@ def test_a_reader_that_is_faster_than_the_hash_waits_for_it(
     sender.start()
     sender.join(0.1)
     assert sender.is_alive()
-    assert len(sent) <= hashing._MAX_QUEUED
+    assert len(sent) <= 1
 
     go_on.set()
     sender.join(30)
