@@ -24,6 +24,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 from api import slow_clients
 from registry_site import bodies, tls
 from registry_site.connection import Connection
+from repositories.postgresql import parking
 from repositories.waiting import without_waiting
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def run(self) -> None:
         """Poll, until the worker is told to stop."""
+        parking.begin()
         with without_waiting():
             super().run()
 

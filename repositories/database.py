@@ -2,7 +2,6 @@
 
 import functools
 import random
-import select
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +21,7 @@ from django.db import (
 from django.utils import timezone
 
 from repositories.oci.digests import Digest
+from repositories.postgresql import parking
 
 # How long after its last use a connection is taken to be alive.
 _ALIVE_SECONDS = 1.0
@@ -137,19 +137,17 @@ def _is_quiet() -> bool:
     raw = connection.connection
     if raw is None or connection.vendor != "postgresql" or raw.closed:
         return False
-    poll = select.poll()
-    poll.register(raw.fileno(), select.POLLIN)
-    return not poll.poll(0)
+    return parking.is_quiet(raw)
 
 
 def release() -> None:
     """Give the connection back before bytes stream (invariant I6).
 
-    On PostgreSQL a slow client would hold a connection that others need; connecting again is cheap
-    beside any transfer. On SQLite nothing is held.
+    On PostgreSQL a slow client would hold a connection that others need. On SQLite nothing is held.
     """
-    if connection.vendor == "postgresql" and not connection.in_atomic_block:
-        connection.close()
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor == "postgresql" and not database.in_atomic_block:
+        database.park()  # type: ignore[attr-defined]
 
 
 @contextmanager

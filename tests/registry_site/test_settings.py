@@ -42,7 +42,7 @@ def test_postgresql_connections_are_kept_and_asked_for_a_sign_of_life(
     """So that no request fails over a restart of the database."""
     found = database(monkeypatch, "postgres://u:p@db.example.com:5433/berth?sslmode=require")
 
-    assert found["ENGINE"] == "django.db.backends.postgresql"
+    assert found["ENGINE"] == "repositories.postgresql"
     assert (found["HOST"], found["PORT"], found["NAME"]) == ("db.example.com", 5433, "berth")
     assert found["CONN_MAX_AGE"] is None
     assert found["CONN_HEALTH_CHECKS"] is True
