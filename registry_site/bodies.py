@@ -18,8 +18,9 @@ from gunicorn.http.errors import ChunkMissingTerminator, NoMoreData
 
 # What stands between two chunks (RFC 9112, section 7.1), where it is plain.
 _BETWEEN = re.compile(rb"\r\n([0-9A-Fa-f]{1,8})\r\n")
-# With less room than this a read is not worth its system call.
-_ENOUGH_ROOM = 16 * 1024
+# With so many bytes, whoever asked need not wait for more; with so little room left, neither.
+_ENOUGH = 64 * 1024
+_LITTLE_ROOM = 16 * 1024
 
 
 def quicken(request: Any) -> None:
@@ -37,6 +38,7 @@ class QuickBody(Body):  # type: ignore[misc]  # gunicorn has no types
     def fill(self, target: memoryview) -> int:
         """Put the next bytes of the body into `target`; how many, 0 at its end.
 
+        Those that are here: more are waited for only until there are 64 KiB, or hardly any room.
         Raises what gunicorn raises for bytes that are missing or misframed.
         """
         if self.buf.tell():  # left behind by `readline`
@@ -56,7 +58,7 @@ class QuickLength(LengthReader):  # type: ignore[misc]
         """As with `QuickBody`."""
         size = min(self.length, len(target))
         count = 0
-        while size - count >= min(_ENOUGH_ROOM, size):
+        while count < _enough(size):
             came = _receive(self.unreader, target[count:size])
             if not came:
                 break
@@ -82,8 +84,8 @@ class QuickChunks(ChunkedReader):  # type: ignore[misc]
 
     def fill(self, target: memoryview) -> int:
         """As with `QuickBody`."""
-        count, least = 0, min(_ENOUGH_ROOM, len(target))
-        while len(target) - count >= least and least and not self._is_over:
+        count, enough = 0, _enough(len(target))
+        while count < enough and not self._is_over:
             if not self._left:
                 self._begin_chunk()
                 continue
@@ -136,6 +138,10 @@ class QuickChunks(ChunkedReader):  # type: ignore[misc]
         self._left, after = self.parse_chunk_size(self._unreader, data=rest)
         self._rest = after or b""
         self._is_over = not self._left
+
+
+def _enough(room: int) -> int:
+    return min(_ENOUGH, max(room - _LITTLE_ROOM, 1), room)
 
 
 def _receive(unreader: Any, target: memoryview) -> int:

@@ -19,7 +19,9 @@ from repositories.oci.errors import BodyTooSlow, ManifestTooLarge, RequestInvali
 # The first read is small, so that a slow client is found out soon; the later ones of a fast one
 # are large, so that the interpreter is asked for less often.
 FIRST_READ = 64 * 1024
-NEXT_READ = 512 * 1024
+NEXT_READ = 256 * 1024
+# Our own server gives what is here, and waits for no more than FIRST_READ.
+MOST_FILLED = 1024 * 1024
 MAX_LENGTH = 2**63 - 1
 
 Piece = bytes | memoryview
@@ -33,6 +35,7 @@ class Body:
 
     def __init__(self, environ: Mapping[str, Any]) -> None:
         self._input = environ.get("wsgi.input")
+        self._fill: Callable[[memoryview], int] | None = getattr(self._input, "fill", None)
         self._memory = [bytearray(), bytearray()]
         self._socket = environ.get("gunicorn.socket")
         # Chunked wins over a Content-Length (RFC 9112, section 6.3); the server refuses both.
@@ -54,7 +57,8 @@ class Body:
                 break
             received += len(chunk)
             yield chunk
-            size = NEXT_READ if time.monotonic() - started < 1 else FIRST_READ
+            most = MOST_FILLED if self._fill else NEXT_READ
+            size = most if time.monotonic() - started < 1 else FIRST_READ
         if self.length is not None and received < self.length:
             raise SizeInvalid(
                 f"the body broke off: {received} bytes came of {self.length}; send it again",
@@ -64,10 +68,10 @@ class Body:
     def _read(self, size: int) -> Piece:
         if self._input is None:
             return b""
-        with slow_clients.watch(self._socket, size) as watch:
+        waits_for = min(size, FIRST_READ) if self._fill else size
+        with slow_clients.watch(self._socket, waits_for) as watch:
             try:
-                fill = getattr(self._input, "fill", None)
-                chunk = self._filled(fill, size) if fill else self._input.read(size)
+                chunk = self._filled(self._fill, size) if self._fill else self._input.read(size)
             except Exception as error:  # each server has exceptions of its own for bad framing
                 if watch.is_overdue:
                     raise _too_slow() from error

@@ -8,25 +8,46 @@ import hashlib
 import threading
 from collections import OrderedDict
 from queue import SimpleQueue
-from threading import BoundedSemaphore
 
 Chunk = bytes | memoryview
 
 # From here on a thread of its own is worth its start.
 _THREAD_FROM = 1024 * 1024
-# Streams of a process that may have a thread at the same time. With more at once the processors are
-# busy anyway, and each does all of its work in turn: changing threads would only cost.
-_lanes = BoundedSemaphore(1)
+
+
+class _Streams:
+    """The long streams of this process. One by itself has a thread; where there are more the
+    processors are busy anyway, and each does all of its work in turn."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def enter(self) -> None:
+        with self._lock:
+            self._count += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._count -= 1
+
+    def is_single(self) -> bool:
+        return self._count <= 1
+
+
+_streams = _Streams()
 
 
 class StreamHash:
-    """The digest of a stream of chunks, computed in a thread of its own once the stream is long."""
+    """The digest of a stream of chunks, computed in a thread of its own once the stream is long, as
+    long as there is no other."""
 
     def __init__(self, algorithm: str, resumed: "hashlib._Hash | None" = None) -> None:
         self.algorithm = algorithm
         self._hash = resumed.copy() if resumed is not None else hashlib.new(algorithm)
         self._seen = 0
-        self._queue: SimpleQueue[Chunk | None] | None = None
+        self._is_long = False
+        self._queue: SimpleQueue[Chunk | None] = SimpleQueue()
         self._idle = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -34,29 +55,37 @@ class StreamHash:
         """Go on with `chunk`. Its memory may change once this was called for the next one, or
         `settle` was; that of the last one, once this returns."""
         self._seen += len(chunk)
-        if self._queue is None and self._seen >= _THREAD_FROM and _lanes.acquire(blocking=False):
-            self._queue = SimpleQueue()
-            self._thread = threading.Thread(target=self._run, args=(self._queue,), daemon=True)
-            self._thread.start()
-        if self._queue is None:
+        if not self._is_long and self._seen >= _THREAD_FROM:
+            self._is_long = True
+            _streams.enter()
+        if not self._is_long or not _streams.is_single():
+            self._end_thread()
             self._hash.update(chunk)
-        else:
-            self._idle.acquire()
-            self._queue.put(chunk)
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, daemon=True)
+            self._thread.start()
+        self._idle.acquire()
+        self._queue.put(chunk)
 
-    def _run(self, queue: "SimpleQueue[Chunk | None]") -> None:
-        while (chunk := queue.get()) is not None:
+    def _run(self) -> None:
+        while (chunk := self._queue.get()) is not None:
             self._hash.update(chunk)
             self._idle.release()
 
-    def settle(self) -> "hashlib._Hash":
-        """The hash of everything so far; the thread, if any, has ended."""
-        if self._thread is not None and self._queue is not None:
+    def _end_thread(self) -> None:
+        if self._thread is not None:
             self._queue.put(None)
             self._thread.join()
-            self._thread = self._queue = None
-            self._seen = 0
-            _lanes.release()
+            self._thread = None
+
+    def settle(self) -> "hashlib._Hash":
+        """The hash of everything so far; the thread, if any, has ended."""
+        self._end_thread()
+        if self._is_long:
+            self._is_long = False
+            _streams.leave()
+        self._seen = 0
         return self._hash
 
 

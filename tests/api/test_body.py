@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from api import slow_clients
-from api.v2.body import FIRST_READ, NEXT_READ, Body
+from api.v2.body import FIRST_READ, MOST_FILLED, NEXT_READ, Body
 from repositories.oci.errors import BodyTooSlow, ManifestTooLarge, RequestInvalid, SizeInvalid
 
 CONTENT = b"0123456789"
@@ -99,7 +99,7 @@ class Filler:
 
 def test_a_body_comes_in_two_stretches_of_memory_by_turns() -> None:
     """So that the one before can still be hashed while the next one is received."""
-    content = bytes(range(256)) * (4 * NEXT_READ // 256)
+    content = bytes(range(256)) * (4 * MOST_FILLED // 256)
     pieces: list[bytes | memoryview] = []
     last = b""
     for piece in Body({"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input": Filler(content)}):

@@ -169,6 +169,16 @@ def test_many_chunks_are_taken_by_one_read() -> None:
     assert len(source.asked) < 6
 
 
+@pytest.mark.parametrize("field", ["Transfer-Encoding: chunked", "Content-Length: 1000000"])
+def test_no_more_is_waited_for_than_64_kibibytes(field: str) -> None:
+    """By which a read that takes too long is told: a client may send no more for now."""
+    body = b"f4240\r\n" if "chunked" in field else b""
+    source = Script(head(field) + body + bytes(200_000), lambda: 70_000)
+    _, request = begin(source, quick=True)
+
+    assert 64 * 1024 <= request.body.fill(memoryview(bytearray(1 << 20))) <= 140_000
+
+
 @pytest.mark.parametrize("length", [1, 10, 16_384, 100_000])
 @pytest.mark.parametrize("size", [1, 1000, 20_000, 200_000])
 @pytest.mark.parametrize("most", [9, 5_000, 300_000])

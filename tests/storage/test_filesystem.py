@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from repositories.oci.digests import Digest
-from repositories.storage import writeback
+from repositories.storage import hashing, writeback
 from repositories.storage.filesystem import FilesystemStorage
 from tests.live import ROOT
 
@@ -259,6 +259,7 @@ def test_no_thread_is_left_behind_by_an_upload(
         publish(storage, b"x" * 3_000_000)
 
     assert set(threading.enumerate()) == before
+    assert hashing._streams._count == 0
 
 
 def test_short_writes_are_completed(
@@ -295,7 +296,7 @@ def test_a_resumed_upload_is_read_again_only_by_another_process(
 
 HOLD = """
 import sys
-from repositories.storage import writeback
+from repositories.storage import hashing, writeback
 from repositories.storage.filesystem import FilesystemStorage
 with FilesystemStorage(sys.argv[1]).write_upload(sys.argv[2]) as writer:
     writer.write(b"content")

@@ -41,20 +41,24 @@ def test_only_a_long_stream_gets_a_thread_and_it_ends_with_the_stream() -> None:
     assert hash_threads() == before
 
 
-def test_where_a_thread_is_at_work_other_streams_do_without() -> None:
+def test_only_a_stream_by_itself_has_a_thread() -> None:
     before = hash_threads()
     streams = [StreamHash("sha256") for _ in range(3)]
-    for stream in streams:
+    streams[0].update(b"x" * (2 * MIB))
+    assert len(hash_threads() - before) == 1
+
+    for stream in (*streams[1:], streams[0]):
         stream.update(b"x" * (2 * MIB))
+    assert hash_threads() == before
+
+    for stream in streams[:2]:
+        stream.settle()
+    streams[2].update(b"x" * (2 * MIB))
     assert len(hash_threads() - before) == 1
 
-    streams[0].settle()
-    for stream in streams:
-        stream.update(b"y" * (2 * MIB))
-    assert len(hash_threads() - before) == 1
-
-    expected = hashlib.sha256(b"x" * (2 * MIB) + b"y" * (2 * MIB)).hexdigest()
-    assert {stream.settle().hexdigest() for stream in streams} == {expected}
+    sizes = [times * MIB for times in (4, 2, 4)]
+    for stream, size in zip(streams, sizes, strict=True):
+        assert stream.settle().hexdigest() == hashlib.sha256(b"x" * size).hexdigest()
     assert hash_threads() == before
 
 
