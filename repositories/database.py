@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, ParamSpec, TypeVar
 
+import psycopg
 from django.db import (
     DEFAULT_DB_ALIAS,
     IntegrityError,
@@ -44,24 +45,36 @@ def fetch(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
 
     Pulls and pushes write theirs out: building one anew costs more than running it.
     """
-    database = connections[DEFAULT_DB_ALIAS]  # the proxy would look it up at each attribute
-    rows: list[tuple[Any, ...]]
-    if database.vendor == "sqlite" or database.in_atomic_block or database.queries_logged:
-        with database.cursor() as cursor:
-            cursor.execute(statement, values)
-            rows = cursor.fetchall()
-    else:
-        # Django's cursor watches over transactions and keeps a log: a look-up needs neither.
-        database.ensure_connection()
-        with database.wrap_database_errors:
-            rows = database.connection.execute(statement, values).fetchall()
+    with _running(statement, values) as cursor:
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
 
 
 def execute(statement: str, values: Sequence[Any]) -> None:
     """Run a statement that is written out and whose rows, if any, say nothing."""
-    with connection.cursor() as cursor:
+    with _running(statement, values):
+        pass
+
+
+@contextmanager
+def _running(statement: str, values: Sequence[Any]) -> Iterator[Any]:
+    """The cursor of a statement that has run.
+
+    On PostgreSQL one of psycopg's own, which has it prepared on its second use: planning a look-up
+    takes longer than running it, and these go by unique indexes whatever their values are. Lists,
+    which Django's cursors run, are planned for the values that they have: see decision 0024.
+    """
+    database = connections[DEFAULT_DB_ALIAS]  # the proxy would look it up at each attribute
+    if database.vendor == "sqlite" or database.queries_logged or database.execute_wrappers:
+        with database.cursor() as cursor:
+            cursor.execute(statement, values)
+            yield cursor
+        return
+    database.ensure_connection()
+    database.validate_no_broken_transaction()
+    with database.wrap_database_errors, psycopg.Cursor(database.connection) as cursor:
         cursor.execute(statement, values)
+        yield cursor
 
 
 def insert(table: str, rows: Iterable[dict[str, object]], *, otherwise: str = "") -> None:
