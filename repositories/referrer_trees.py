@@ -8,7 +8,7 @@ Schema").
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from django.db.models import Exists, F, OuterRef
+from django.db.models import F, OuterRef, Subquery
 
 from repositories.manifest_facts import ManifestFacts, facts_of, listed, read
 from repositories.models import Manifest, Repository
@@ -92,7 +92,9 @@ def _referrers(repository: Repository, subjects: Collection[str], limit: int) ->
     of_one = {"subject": next(iter(subjects))} if len(subjects) == 1 else {"subject__in": subjects}
     rows = repository.manifests.filter(**of_one).exclude(subject="")
     further = Manifest.objects.filter(repository=repository, subject=OuterRef("digest"))
-    rows = rows.annotate(goes_on=Exists(further.exclude(subject="")))
+    # The first in the order of the index: PostgreSQL would gather all subjects for an EXISTS.
+    first = further.exclude(subject="").order_by("digest").values("pk")[:1]
+    rows = rows.annotate(goes_on=Subquery(first))
     return list(listed(rows).order_by("subject", "digest")[:limit])
 
 

@@ -22,6 +22,7 @@ from repositories import (
     manifests,
     needs,
     overview,
+    referrer_trees,
     referrers,
     search,
     space,
@@ -281,6 +282,18 @@ def test_referrers_of_a_rare_type_and_the_first_of_all(
         assert len(referrers.listing(repository=APP, subject=subject).entries) == 20
 
     flat(ask, images, slack=200)
+
+
+def test_the_tree_of_very_many_referrers(writer: Principal) -> None:
+    push_image(writer, b"a layer", tags=["v1"])
+    repository = Repository.objects.get(name=APP)
+    images(range(10_000, 10_300))  # more than a tree has
+
+    def ask() -> None:
+        found = referrer_trees.tree(repository=repository, subject=Digest.of(b"subject"))
+        assert found.has_more
+
+    flat(ask, images, slack=300)
 
 
 def test_what_one_manifest_keeps_and_is_made_of(writer: Principal) -> None:
