@@ -6,10 +6,10 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils.translation import gettext
 
-from accounts import audit, second_factor, throttle
+from accounts import audit, names, second_factor, throttle
 from accounts.models import AccessToken, User
 from accounts.permissions import require_admin, require_user
 from repositories.access import Principal
@@ -93,9 +93,7 @@ def users(*, principal: Principal, search: str = "") -> QuerySet[User]:
     """Users whose name or address contains `search`. Administrators only."""
     require_admin(principal)
     found = User.objects.order_by("username")
-    if search:
-        found = found.filter(Q(username__contains=search.lower()) | Q(email__icontains=search))
-    return found
+    return found.filter(names.users_with(search)) if search else found
 
 
 def change_email(*, principal: Principal, email: str) -> User:

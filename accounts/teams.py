@@ -4,20 +4,23 @@ import secrets
 from datetime import timedelta
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from accounts import names
 from accounts.models import Invitation, Membership, Robot, Team, User
 from accounts.models.people import RESERVED_NAMES
 from accounts.people import record
 from accounts.permissions import require_admin, require_role, require_user
 from accounts.tokens import hash_secret
 from repositories.access import Principal
+from repositories.counting import CountUpTo
 from repositories.oci.names import is_component
 
 Role = Membership.Role
+MOST_COUNTED = 1_000
 INVITATION_LIFETIME = timedelta(days=7)
 
 
@@ -31,7 +34,32 @@ def all_teams(*, principal: Principal, search: str = "") -> QuerySet[Team]:
     """Every team whose name contains `search`. Administrators only. Raises PermissionDenied."""
     require_admin(principal)
     found = Team.objects.order_by("name")
-    return found.filter(name__contains=search.lower()) if search else found
+    return found.filter(names.teams_with(search)) if search else found
+
+
+def with_member_counts(found: QuerySet[Team]) -> QuerySet[Team]:
+    """The teams with their `member_count`; more than `MOST_COUNTED` stand for however many more.
+
+    Counted for the teams of one page: a join would count the members of all.
+    """
+    members = Membership.objects.filter(team=OuterRef("pk"))
+    return found.annotate(member_count=CountUpTo(members, MOST_COUNTED + 1))
+
+
+def members(team: Team) -> QuerySet[Membership]:
+    """The members, by name; the caller has made sure that the principal may know.
+
+    Of few the database looks for each; where they are many, it goes through the names of users,
+    and soon has a page of them.
+    """
+    found = Membership.objects.select_related("user").order_by("user__username")
+    ids = list(team.memberships.values_list("pk", flat=True)[: MOST_COUNTED + 1])
+    if len(ids) <= MOST_COUNTED:
+        return found.filter(pk__in=ids)
+    if connection.vendor == "sqlite":
+        # A sum has no index: it would sort all that it finds by that of the team.
+        return found.annotate(of_team=F("team_id") + 0).filter(of_team=team.pk)
+    return found.filter(team=team)
 
 
 def create_team(*, principal: Principal, name: str) -> Team:

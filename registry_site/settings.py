@@ -71,9 +71,7 @@ def _database() -> dict[str, Any]:
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 2,
-            # Prepared on their second use: planning the look-ups of a pull took longer than
-            # running them.
-            "server_side_binding": True,
+            # Of what `repositories/database.py` runs; Django's own cursors prepare nothing.
             "prepare_threshold": 2,
             **database.get("OPTIONS", {}),
         }

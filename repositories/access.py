@@ -18,6 +18,7 @@ from repositories.models import Repository, RepositoryGrant
 from repositories.oci.errors import Denied, NameUnknown, Unauthorized
 from repositories.oci.names import is_repository, team_of
 from repositories.oci.scopes import TokenScope, parse_token_scopes
+from repositories.reach import Reach
 
 
 class Action(StrEnum):
@@ -38,7 +39,6 @@ EVERYTHING: Actions = frozenset(Action)
 Role = Membership.Role
 # Grants of one user, beyond which their ids are too many to write into a query.
 _MANY = 1000
-FEW = 100
 _ROLES: Mapping[int, Actions] = {
     Role.READER: PULL,
     Role.WRITER: PUSH,
@@ -287,66 +287,54 @@ def name_unknown(name: str) -> NameUnknown:
     return NameUnknown("repository name not known to registry", detail={"name": name})
 
 
+def reach_of(principal: Principal, action: Action = Action.PULL) -> Reach:
+    """Where `principal` may do `action`."""
+    if principal.grants is not None:
+        principal = _as_it_is_now(principal)
+    if principal.is_unlimited:
+        return Reach(None)
+    ways = (Q(),) if principal.is_admin else _ways(principal, action)
+    scopes = principal.scopes
+    return Reach(ways, Q() if scopes is None else _within(scopes, action))
+
+
 def visible_to(principal: Principal) -> QuerySet[Repository]:
     """The repositories that `principal` may pull from, by what the database says now."""
-    return _reached(principal, Action.PULL)
+    return reach_of(principal).repositories
 
 
 def pushable_by(principal: Principal) -> QuerySet[Repository]:
     """The repositories that `principal` may push to, by what the database says now."""
-    return _reached(principal, Action.PUSH)
-
-
-def ids_if_few(repositories: QuerySet[Repository]) -> list[int] | QuerySet[Repository]:
-    """The ids of at most `FEW` repositories; of more, the repositories as they were given.
-
-    Either is what a `repository__in` takes. A database that knows the few looks into each by its
-    index; of many it finds the next one soon, whatever it looks through.
-    """
-    ids = list(repositories.values_list("pk", flat=True)[: FEW + 1])
-    return ids if len(ids) <= FEW else repositories
+    return reach_of(principal, Action.PUSH).repositories
 
 
 def deletable_by(principal: Principal) -> QuerySet[Repository]:
     """The repositories that `principal` may delete in, by what the database says now."""
-    return _reached(principal, Action.DELETE)
+    return reach_of(principal, Action.DELETE).repositories
 
 
-def _reached(principal: Principal, action: Action) -> QuerySet[Repository]:
-    if principal.grants is not None:
-        principal = _as_it_is_now(principal)
-    repositories = Repository.objects.all()
-    if principal.is_unlimited:
-        return repositories
-    if not principal.is_admin:
-        repositories = repositories.filter(_allowing(principal, action))
-    if principal.scopes is not None:
-        repositories = repositories.filter(_within(principal.scopes, action))
-    return repositories
-
-
-def _allowing(principal: Principal, action: Action) -> Q:
+def _ways(principal: Principal, action: Action) -> tuple[Q, ...]:
     if action is Action.DELETE:
         return _with_role(principal, Role.MAINTAINER)
     return _visible(principal) if action is Action.PULL else _writable(principal)
 
 
-def _visible(principal: Principal) -> Q:
+def _visible(principal: Principal) -> tuple[Q, ...]:
     public = Q(visibility=Repository.Visibility.PUBLIC)
     if principal.is_anonymous:
-        return Q(pk__in=()) if settings.ANONYMOUS_ACCESS == "none" else public
-    seen = public | Q(visibility=Repository.Visibility.INTERNAL)
-    return seen | _with_role(principal, Role.READER)
+        return () if settings.ANONYMOUS_ACCESS == "none" else (public,)
+    internal = Q(visibility=Repository.Visibility.INTERNAL)
+    return (public, internal, *_with_role(principal, Role.READER))
 
 
-def _writable(principal: Principal) -> Q:
+def _writable(principal: Principal) -> tuple[Q, ...]:
     if principal.is_anonymous:
         is_open = settings.ANONYMOUS_ACCESS == "push"
-        return Q(visibility=Repository.Visibility.PUBLIC) if is_open else Q(pk__in=())
+        return (Q(visibility=Repository.Visibility.PUBLIC),) if is_open else ()
     return _with_role(principal, Role.WRITER)
 
 
-def _with_role(principal: Principal, least: Role) -> Q:
+def _with_role(principal: Principal, least: Role) -> tuple[Q, ...]:
     """Those in which a user has at least this role, or which a robot's team owns.
 
     The ids are looked up first: given them, the database goes by its indexes, where with the
@@ -364,7 +352,7 @@ def _with_role(principal: Principal, least: Role) -> Q:
     for is_team, id in found:
         ids[bool(is_team)].append(id)
     granted = ids[False] if len(ids[False]) <= _MANY else grants.values("repository")
-    return Q(team__in=ids[True]) | Q(pk__in=granted)
+    return (Q(team__in=ids[True]), Q(pk__in=granted))
 
 
 def _within(scopes: tuple[TokenScope, ...], action: Action) -> Q:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 from django.db.models import Exists, OuterRef, QuerySet, Subquery
 from django.db.models.expressions import RawSQL
 
-from repositories.access import Principal, ids_if_few, visible_to
+from repositories.access import Principal, reach_of
 from repositories.models import Pull, Repository, TagChange
 
 # Whoever sees few repositories has each of them looked into by its own index. For the others the
@@ -125,13 +125,13 @@ def feed(*, principal: Principal, repository: str = "", after: str = "", limit: 
 
 def _scope(principal: Principal, repository: str) -> _Scope:
     """Raises Repository.DoesNotExist."""
-    visible = visible_to(principal)
+    reach = reach_of(principal)
     if repository:
-        return _Scope([visible.get(name=repository).pk], None)
+        return _Scope([reach.repositories.get(name=repository).pk], None)
     if principal.is_unlimited:
         return _Scope(None, None)
-    found = ids_if_few(visible)
-    return _Scope(found, None) if isinstance(found, list) else _Scope(None, found)
+    few = reach.few()
+    return _Scope(few, reach.repositories if few is None else None)
 
 
 def _tag_changes(

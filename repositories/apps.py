@@ -24,4 +24,4 @@ class RepositoriesConfig(AppConfig):
 def _make_index(**_: Any) -> None:
     from repositories import names  # noqa: PLC0415  (needs the models)
 
-    names.make_index()
+    names.PARTS.make()

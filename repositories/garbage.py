@@ -146,15 +146,16 @@ def due_targets(kind: Kind, grace: timedelta) -> list[int]:
 
 
 def _due(kind: Kind, limit: datetime, *, insist: bool) -> Iterator[_Due]:
-    """The reviews that are due, also those that come while we are at it: oldest ids first."""
-    rows = Review.objects.filter(kind=kind, nominated_at__lte=limit).order_by("pk")
+    """The reviews that are due, also those that come while we are at it: those first that have
+    waited longest, in the order of an index, which ends where the others begin."""
+    rows = Review.objects.filter(kind=kind, nominated_at__lte=limit).order_by("nominated_at", "pk")
     if not insist:
         rows = rows.exclude(retry_at__gt=timezone.now())
-    last = 0
-    values = rows.values_list("pk", "target", "nominated_at")
-    while piece := list(values.filter(pk__gt=last)[:_PIECE]):
+    rest = rows
+    while piece := list(rest.values_list("pk", "target", "nominated_at")[:_PIECE]):
         yield from (_Due(*row) for row in piece)
-        last = piece[-1][0]
+        last, _, at = piece[-1]
+        rest = rows.filter(nominated_at__gte=at).exclude(nominated_at=at, pk__lte=last)
 
 
 def _try(kind: Kind, due: _Due, decide: "_Decision", tally: Tally) -> None:

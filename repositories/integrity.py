@@ -17,11 +17,12 @@ from repositories.storage.base import BlobMissing
 Kind = ScrubFinding.Kind
 CHUNK = 256 * 1024
 
+# `+ 0`: a repository may have very many links, by which PostgreSQL must not begin.
 _LINKED = """
 SELECT blob.digest FROM repositories_manifestblob AS part
 JOIN repositories_bloblink AS link ON link.id = part.link_id
 JOIN repositories_blob AS blob ON blob.id = link.blob_id
-WHERE part.manifest_id = %s AND link.repository_id = %s
+WHERE part.manifest_id = %s AND link.repository_id + 0 = %s
 """
 _PRESENT = "SELECT digest FROM repositories_manifest WHERE repository_id = %s AND digest IN "
 

@@ -156,7 +156,8 @@ def nearly_full(*, principal: Principal) -> list[TeamLimits]:
     """
     if not principal.is_site_admin:
         return []
-    found = TeamLimits.objects.exclude(quota=None).select_related("team")
+    # No join: SQLite would go through all teams for those of them that have a quota.
+    found = TeamLimits.objects.exclude(quota=None).prefetch_related("team")
     # Divided first: a product could be larger than what the database can hold.
     near = found.filter(used__gte=F("quota") / 100 * NEAR).order_by("pk")
     fullest = sorted(near, key=lambda row: -row.used / max(row.quota or 0, 1))

@@ -5,7 +5,7 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import Team
 from repositories import names
-from repositories.access import Principal, ids_if_few, visible_to
+from repositories.access import Principal, reach_of
 from repositories.models import Repository
 
 
@@ -16,10 +16,7 @@ def listing(*, principal: Principal, text: str = "", team: str = "") -> QuerySet
     `team`, `pushed_at`, `pull_count`, `pulled_at`, and `bytes` and `unique_bytes` as they were last
     measured: None where they never were (`usage.live_sizes` knows).
     """
-    visible = visible_to(principal)
-    if not principal.is_unlimited:
-        few = ids_if_few(visible)
-        visible = Repository.objects.filter(pk__in=few) if isinstance(few, list) else visible
+    visible = reach_of(principal).by_ids_if_few()
     found = visible.select_related("team")
     if team:
         # Its id first: each order has an index that begins with it.

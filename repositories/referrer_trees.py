@@ -8,7 +8,7 @@ Schema").
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from django.db.models import Exists, F, OuterRef
+from django.db.models import F, OuterRef, Subquery
 
 from repositories.manifest_facts import ManifestFacts, facts_of, listed, read
 from repositories.models import Manifest, Repository
@@ -47,22 +47,25 @@ def tree(*, repository: Repository, subject: Digest) -> ReferrerTree:
     """
     root = str(subject)
     nodes: dict[str, Node] = {}
-    level, has_more = [root], False
+    level, asked, has_more = [root], [root], False
     for depth in range(1, MAX_DEPTH + 1):
-        rows = _referrers(repository, level, depth, MAX_NODES + 1 - len(nodes))
+        rows = _referrers(repository, asked, MAX_NODES + 1 - len(nodes))
         found = [_node(row, row.subject) for row in rows]
+        goes_on = {row.digest for row in rows if row.goes_on}  # type: ignore[attr-defined]
         if depth == 1:
-            found += _tagged(repository, subject)
+            tagged = _tagged(repository, subject)
+            found += tagged
+            goes_on |= {node.manifest.digest for node in tagged}  # perhaps
         new = {node.manifest.digest: node for node in reversed(found)}
         new = {digest: new[digest] for digest in sorted(new.keys() - nodes.keys() - {root})}
         room = MAX_NODES - len(nodes)
         has_more = has_more or len(new) > room
         level = list(new)[:room]
         nodes |= {digest: replace(new[digest], depth=depth) for digest in level}
-        if not level:
+        asked = [digest for digest in level if digest in goes_on]
+        if not asked:
             break
     else:
-        goes_on = {row.digest for row in rows if row.goes_on}  # type: ignore[attr-defined]
         has_more = has_more or not goes_on.isdisjoint(level)
     return ReferrerTree(tuple(_in_order(nodes.values(), root)), has_more)
 
@@ -79,15 +82,19 @@ def _in_order(nodes: Collection[Node], root: str) -> Iterator[Node]:
         waiting += children.get(node.manifest.digest, [])[::-1]
 
 
-def _referrers(
-    repository: Repository, subjects: Collection[str], depth: int, limit: int
-) -> list[Manifest]:
-    """What refers to the subjects; of the last level with `goes_on`: that has referrers, too."""
+def _referrers(repository: Repository, subjects: Collection[str], limit: int) -> list[Manifest]:
+    """What refers to the subjects, each with `goes_on`: that it has referrers, too.
+
+    So hardly any subject is asked for that has none. Of many at once PostgreSQL would look at all
+    referrers in the order of their subjects.
+    """
     # The second condition is that of the index.
-    rows = repository.manifests.filter(subject__in=subjects).exclude(subject="")
-    if depth == MAX_DEPTH:
-        further = Manifest.objects.filter(repository=repository, subject=OuterRef("digest"))
-        rows = rows.annotate(goes_on=Exists(further.exclude(subject="")))
+    of_one = {"subject": next(iter(subjects))} if len(subjects) == 1 else {"subject__in": subjects}
+    rows = repository.manifests.filter(**of_one).exclude(subject="")
+    further = Manifest.objects.filter(repository=repository, subject=OuterRef("digest"))
+    # The first in the order of the index: PostgreSQL would gather all subjects for an EXISTS.
+    first = further.exclude(subject="").order_by("digest").values("pk")[:1]
+    rows = rows.annotate(goes_on=Subquery(first))
     return list(listed(rows).order_by("subject", "digest")[:limit])
 
 

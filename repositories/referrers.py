@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from repositories.models import Manifest
+from django.db.models import Subquery
+
+from repositories.models import Manifest, Repository
 from repositories.oci import manifests as oci
 from repositories.oci.digests import Digest
 
@@ -28,8 +30,10 @@ def listing(
     Neither the subject nor the repository need exist: a client that is told 404 here falls back to
     keeping the list in a tag.
     """
+    # Not a join: then PostgreSQL would not know the order of the index, and sort all of them.
+    here = Repository.objects.filter(name=repository).values("pk")[:1]
     found = Manifest.objects.filter(
-        repository__name=repository, subject=str(subject), digest__gt=last
+        repository=Subquery(here), subject=str(subject), digest__gt=last
     )
     if artifact_type:
         found = found.filter(artifact_type=artifact_type)

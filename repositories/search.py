@@ -13,7 +13,7 @@ from django.db.models import Exists, Model, OuterRef, QuerySet
 from django.db.models.functions import Length
 
 from repositories import names
-from repositories.access import Principal, ids_if_few, visible_to
+from repositories.access import Principal, reach_of
 from repositories.models import Blob, BlobLink, Manifest, Repository, Tag
 from repositories.oci.digests import HEX_LENGTHS
 from repositories.oci.names import MAX_TAG_BYTES
@@ -63,8 +63,10 @@ class Found:
 def find(*, principal: Principal, text: str) -> Found:
     """What `text` may mean, a few of each. Text that names nothing finds nothing."""
     text = text.strip()
-    visible = visible_to(principal)
-    scope = None if principal.is_unlimited else ids_if_few(visible)
+    reach = reach_of(principal)
+    few = reach.few()
+    visible = reach.repositories if few is None else Repository.objects.filter(pk__in=few)
+    scope: _Scope = None if principal.is_unlimited else visible if few is None else few
     return Found(
         repositories=_repositories(visible, text.lower()),
         tags=_tags(scope, text),

@@ -4,11 +4,11 @@ from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import OuterRef, QuerySet, Subquery, TextField, Value
+from django.db.models import OuterRef, Q, QuerySet, Subquery, TextField, Value
 from django.db.models.expressions import Combinable
 from django.db.models.sql.compiler import SQLCompiler
 
-from repositories.access import Principal, visible_to
+from repositories.access import Principal, reach_of
 from repositories.models import Blob, BlobLink, Repository
 
 MAX_NAMES = 10
@@ -70,12 +70,13 @@ def _sharers(
 ) -> tuple[QuerySet[Repository], Combinable]:
     """The other repositories that have the blob of the outer query, as far as they are looked for;
     and whether that is not all the way."""
-    others = visible_to(principal).exclude(pk=repository.pk).order_by()
+    reach, is_other = reach_of(principal), ~Q(pk=repository.pk)
+    others = reach.repositories.filter(is_other)
     own = {"blob_links__blob": OuterRef("pk")}
     if principal.is_unlimited:
         return others.filter(**own), Value(False)
-    few = list(others.values_list("pk", flat=True)[: FEW + 1])
-    if len(few) <= FEW:
+    few = reach.few(is_other, most=FEW)
+    if few is not None:
         return Repository.objects.filter(pk__in=few, **own), Value(False)
     # In no order that the database would have to make: a base layer has 100,000 links.
     links = BlobLink.objects.filter(blob=OuterRef(OuterRef("pk")))

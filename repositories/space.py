@@ -20,7 +20,8 @@ JOIN repositories_blob AS blob ON blob.id = link.blob_id
 ORDER BY link.size DESC, link.id
 """
 # A tag names an image, or an index that lists it. SQLite keeps to the order of CROSS JOIN; left to
-# itself it begins with all tags of the repository, as it would without the plus.
+# itself it begins with all tags of the repository, as it would without the plus. PostgreSQL goes
+# through all tags beside the few indexes that there are, unless a limit stands between them.
 _USES = """
 SELECT link.id,
     (SELECT COUNT(*) FROM (
@@ -33,13 +34,15 @@ SELECT link.id,
         CROSS JOIN repositories_tag AS tag WHERE tag.manifest_id = use.manifest_id
       UNION
         SELECT tag.id FROM (
-            SELECT manifest_id FROM repositories_manifestblob WHERE link_id = link.id LIMIT %s
-        ) AS use
-        CROSS JOIN repositories_manifest AS child
-        CROSS JOIN repositories_manifestchild AS entry
+            SELECT entry.parent_id FROM (
+                SELECT manifest_id FROM repositories_manifestblob WHERE link_id = link.id LIMIT %s
+            ) AS use
+            CROSS JOIN repositories_manifest AS child
+            CROSS JOIN repositories_manifestchild AS entry
+            WHERE child.id = use.manifest_id AND entry.digest = child.digest LIMIT %s
+        ) AS list
         CROSS JOIN repositories_tag AS tag
-        WHERE child.id = use.manifest_id AND entry.digest = child.digest
-          AND tag.manifest_id = entry.parent_id AND +tag.repository_id = link.repository_id
+        WHERE tag.manifest_id = list.parent_id AND +tag.repository_id = link.repository_id
     ) AS named)
 FROM repositories_bloblink AS link
 WHERE link.id IN ({links})
@@ -49,7 +52,8 @@ WHERE link.id IN ({links})
 class LargeBlob(NamedTuple):
     """A blob with its `size` in bytes, and how much needs it.
 
-    `tags` are those of the first MAX_USES `images`; with `has_more` there are more of both.
+    `tags` are those of the first MAX_USES `images`, and of as many indexes that list these; with
+    `has_more` there are more of both.
     """
 
     digest: str
@@ -70,7 +74,7 @@ def largest(repository: Repository) -> list[LargeBlob]:
         if not blobs:
             return []
         statement = _USES.format(links=", ".join(["%s"] * len(blobs)))
-        cursor.execute(statement, [*[MAX_USES + 1] * 3, *(link for link, _, _ in blobs)])
+        cursor.execute(statement, [*[MAX_USES + 1] * 4, *(link for link, _, _ in blobs)])
         uses = {link: (images, tags) for link, images, tags in cursor.fetchall()}
     return [_blob(digest, size, *uses.get(link, (0, 0))) for link, digest, size in blobs]
 

@@ -7,10 +7,11 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet, Subquery, Sum
 
 from repositories import usage
-from repositories.access import Principal, visible_to
+from repositories.access import Principal, reach_of
 from repositories.models import StorageSample
 
-# Whoever does not see everything has repositories counted up to here, which stays quick.
+# Repositories are counted up to here, which stays quick. Whoever sees everything is told of more as
+# they were last measured.
 MOST = 1_000
 
 
@@ -34,13 +35,24 @@ def of(*, principal: Principal) -> Summary:
         whole = usage.totals(principal=principal)
     except PermissionDenied:
         return _of_teams(principal)
-    count = visible_to(principal).count()
+    count = _count(principal)
     images, size = (whole.manifests, whole.bytes) if whole else (None, None)
-    return Summary(count, False, images, size, is_everything=True)
+    if whole and count > MOST and whole.repositories > MOST:
+        return Summary(whole.repositories, False, images, size, is_everything=True)
+    return Summary(min(count, MOST), count > MOST, images, size, is_everything=True)
+
+
+def _count(principal: Principal) -> int:
+    """MOST + 1 where there are more."""
+    reach = reach_of(principal)
+    few = reach.few(most=MOST)
+    if few is not None:
+        return len(few)
+    return reach.repositories[: MOST + 1].count() if reach.ways is None else MOST + 1
 
 
 def _of_teams(principal: Principal) -> Summary:
-    count = visible_to(principal).order_by()[: MOST + 1].count()
+    count = _count(principal)
     samples = StorageSample.objects.filter(
         team__in=usage.by_team(principal=principal).order_by().values("team"),
         day=Subquery(_of_all().values("day")[:1]),

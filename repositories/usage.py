@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 from django.core.exceptions import PermissionDenied
 from django.db import connection
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Team
 from accounts.permissions import require_user, visible_team
-from repositories.access import Principal, ids_if_few, visible_to
+from repositories.access import Principal, reach_of
 from repositories.database import pieces
-from repositories.models import RepositoryUsage, StorageSample, TeamUsage
+from repositories.models import Repository, RepositoryUsage, StorageSample, TeamUsage
 
 # A blob whose links are one is unique to that link's repository. Only what has changed comes back.
 _OF_REPOSITORIES = """
@@ -123,6 +123,7 @@ def measure() -> int:
             "bytes": blob_bytes + manifest_bytes,
             "blobs": blobs,
             "manifests": manifests,
+            "repositories": Repository.objects.count(),
             "unlinked_bytes": unlinked,
             "unused_bytes": max(in_no_image - unlinked, 0),
         },
@@ -207,17 +208,17 @@ def by_repository(*, principal: Principal, team: str = "") -> QuerySet[Repositor
     """The repositories that `principal` may pull from, the largest first; of one team, if named."""
     found = RepositoryUsage.objects.select_related("repository__team")
     if not principal.is_unlimited or team:
-        visible = visible_to(principal)
+        reach, of_team = reach_of(principal), None
         if team:
             # Its id first: how many it has is known of a team, and not of a name.
-            ids = list(Team.objects.filter(name=team).values_list("pk", flat=True))
-            visible = visible.filter(team__in=ids)
-        few = ids_if_few(visible)
-        if isinstance(few, list):
+            of_team = Q(team__in=list(Team.objects.filter(name=team).values_list("pk", flat=True)))
+        few = reach.few(of_team)
+        if few is not None:
             found = found.filter(repository__in=few)
         else:
             # Row by row in the order of size: an `IN` would gather all of them first.
-            found = found.filter(Exists(few.filter(pk=OuterRef("repository"))))
+            visible = reach.repositories.filter(of_team or Q(), pk=OuterRef("repository"))
+            found = found.filter(Exists(visible))
     return found.order_by("-bytes", "pk")
 
 

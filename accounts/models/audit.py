@@ -30,7 +30,16 @@ class AuditEvent(models.Model):
             models.Index(fields=["-at", "-id"], name="audit_event_at"),
             models.Index(fields=["actor", "-id"], name="audit_event_actor"),
             models.Index(fields=["action", "-id"], name="audit_event_action"),
-            models.Index(fields=["target", "-id"], name="audit_event_target"),
+            # By its beginning, whatever language the database sorts by.
+            models.Index(
+                fields=["target", "-id"],
+                opclasses=["varchar_pattern_ops", "int8_ops"],
+                name="audit_event_target_start",
+            ),
+            # They are few, among very many.
+            models.Index(
+                fields=["-id"], name="audit_event_denied", condition=models.Q(outcome="denied")
+            ),
         )
 
     def __str__(self) -> str:

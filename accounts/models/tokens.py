@@ -35,6 +35,7 @@ class AccessToken(models.Model):
     last_used_from = models.GenericIPAddressField(null=True, blank=True)
 
     class Meta:
+        indexes = (models.Index(fields=["hint"], name="access_token_hint"),)
         constraints = (
             models.CheckConstraint(
                 condition=models.Q(user__isnull=False, robot__isnull=True)

@@ -2,12 +2,11 @@
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
-from accounts import credentials, signing_keys, teams
+from accounts import credentials, names, signing_keys, teams
 from accounts.permissions import require_admin
 from accounts.web.page import SignedInRequest, page
 from accounts.web.paging import page_of
@@ -22,8 +21,11 @@ def team_list(request: SignedInRequest) -> HttpResponse:
     """Every team, by name."""
     form, search = search_of(request)
     found = teams.all_teams(principal=principal_of(request), search=search)
-    counted = found.annotate(member_count=Count("memberships"))
-    context = {"page": page_of(request, counted), "search": form}
+    context = {
+        "page": page_of(request, teams.with_member_counts(found)),
+        "search": form,
+        "most": teams.MOST_COUNTED,
+    }
     return render(request, "accounts/manage/teams.html", context)
 
 
@@ -35,12 +37,7 @@ def token_list(request: SignedInRequest) -> HttpResponse:
     form, search = search_of(request)
     found = credentials.visible_tokens(principal)
     if search:
-        found = found.filter(
-            Q(name__icontains=search)
-            | Q(user__username__contains=search.lower())
-            | Q(robot__name__contains=search.lower())
-            | Q(hint=search[-4:])
-        )
+        found = found.filter(names.tokens_with(search))
     context = {"page": page_of(request, found), "search": form}
     return render(request, "accounts/manage/tokens.html", context)
 

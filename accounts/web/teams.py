@@ -66,8 +66,7 @@ def members(request: SignedInRequest, name: str) -> HttpResponse:
             else:
                 _set_role(request, name, user, form.cleaned_data["role"])
                 return redirect("members", name)
-    found: Team = context["team"]
-    rows = found.memberships.select_related("user").order_by("user__username")
+    rows = teams.members(context["team"])
     context |= {"page": page_of(request, rows), "form": form, "roles": Role.choices}
     return render(request, "accounts/members.html", context)
 

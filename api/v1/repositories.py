@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import OuterRef, QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -16,8 +15,12 @@ from api.v1.pagination import PageByName
 from api.v1.permissions import SignedInOrReading
 from repositories import administration, deletion, overview
 from repositories.access import Action, Principal, allowed
+from repositories.counting import CountUpTo
 from repositories.models import Repository, RepositoryGrant, Tag
 from repositories.models.repository import MAX_DESCRIPTION_BYTES
+
+# Counting the tags of a repository takes as long as there are tags.
+MAX_COUNTED = 1_000
 
 
 class RepositoryShape(serializers.Serializer[Repository]):
@@ -26,7 +29,9 @@ class RepositoryShape(serializers.Serializer[Repository]):
     name = serializers.CharField()
     team = serializers.CharField(source="team.name")
     visibility = serializers.ChoiceField(choices=Repository.Visibility.values)
-    tags_count = serializers.IntegerField()
+    tags_count = serializers.IntegerField(
+        help_text=f"Counted up to {MAX_COUNTED}; more stand as {MAX_COUNTED}."
+    )
     created_at = serializers.DateTimeField()
     pushed_at = serializers.DateTimeField(allow_null=True, help_text="The last push.")
     pulled_at = serializers.DateTimeField(allow_null=True, help_text="The last pull.")
@@ -82,10 +87,9 @@ class GrantRole(Strict):
 
 def _found(principal: Principal, *, text: str = "", team: str = "") -> QuerySet[Repository]:
     """The repositories that the principal may pull from, each with its number of tags."""
-    tags = Tag.objects.filter(repository=OuterRef("pk")).order_by().values("repository")
-    count = tags.annotate(count=Count("pk")).values("count")
+    tags = Tag.objects.filter(repository=OuterRef("pk"))
     found = overview.listing(principal=principal, text=text, team=team)
-    return found.annotate(tags_count=Coalesce(Subquery(count), 0))
+    return found.annotate(tags_count=CountUpTo(tags, MAX_COUNTED))
 
 
 class RepositoriesView(Endpoint):

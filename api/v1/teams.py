@@ -84,7 +84,9 @@ def _found(principal: Principal, search: str) -> QuerySet[Team]:
     if principal.is_site_admin:
         found = teams.all_teams(principal=principal, search=search)
     else:
-        own = Q(pk__in=memberships.order_by().values("team")) | Q(name=principal.name)
+        # Their ids: PostgreSQL would look at all teams for those of a query.
+        ids = list(memberships.order_by().values_list("team", flat=True))
+        own = Q(pk__in=ids) | Q(name=principal.name)
         found = Team.objects.filter(own, name__contains=search)
     roles = memberships.filter(team=OuterRef("pk")).values("role")
     return found.annotate(own_role=Subquery(roles[:1]))
@@ -128,7 +130,7 @@ class MembersView(Endpoint):
     def get(self, request: Request, team: str) -> Response:
         """The members of a team, by name. For members and administrators."""
         require_user(self.principal)
-        found = visible_team(self.principal, team).memberships.select_related("user")
+        found = teams.members(visible_team(self.principal, team))
         return self.page(found, MemberShape, by="user__username")
 
 

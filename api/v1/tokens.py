@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.db.models import Q
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -67,10 +66,12 @@ class TokensView(Endpoint):
 
         For administrators, all.
         """
-        found = credentials.visible_tokens(self.principal)
         owner = self.query.get("owner")
-        if owner:
-            found = found.filter(Q(user__username=owner) | Q(robot__name=owner))
+        found = (
+            credentials.tokens_of(self.principal, owner)
+            if owner
+            else credentials.visible_tokens(self.principal)
+        )
         return self.page(found, TokenShape, by="-pk")
 
     @operation("Create a token", answer=CreatedToken, body=NewToken, status=201)

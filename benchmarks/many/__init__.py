@@ -1,1 +1,1 @@
-"""Pages beside many rows: 100,000 repositories, and one repository of 100,000 tags."""
+"""Beside many rows: 100,000 repositories, tags in one repository and tokens, 1,000,000 blobs."""

@@ -40,6 +40,8 @@ _LAYERS = 12
 _BASE_BYTES = 30_000_000
 _PIECE = 2_000
 _FULL, _FULL_LAYERS = 10_000, 100  # blobs of a full repository, and of an image in it
+_FULL_TEAM = "full"
+_BLOBS = 10  # for each repository; the two that it and a tag bring are among them
 _DAYS = 90
 _VISIBILITIES = ["private"] * 8 + ["internal", "public"]
 
@@ -50,19 +52,30 @@ def digest_of(text: str) -> str:
 
 
 def fill(size: int) -> None:
-    """Fill up to `size` repositories of one image each, and one repository of `size` images."""
+    """Fill up to `size` repositories of one image each, one repository of `size` images, and ten
+    blobs for each of these."""
     if not User.objects.exists():
         _people()
         _images_to_open()
-    for numbers in _pieces(Repository.objects.count() - 1, size):
+    for numbers in _pieces(Repository.objects.filter(name__startswith="team-").count(), size):
         _repositories(numbers)
     for numbers in _pieces(
         Tag.objects.filter(repository__name=MANY, name__startswith=_NUMBERED).count(), size
     ):
         _tags(numbers)
+    have = BlobLink.objects.filter(repository__team__name=_FULL_TEAM).count()
+    _full(have, (_BLOBS - 2) * size)
+
+
+def settle() -> None:
+    """Do what a server that has run for a while has done."""
     usage.measure()
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")  # as a database that has run for a while has done
+        if connection.vendor == "postgresql":
+            cursor.execute("VACUUM ANALYZE")
+        else:
+            cursor.execute("ANALYZE")
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _pieces(start: int, end: int) -> Iterator[range]:
@@ -118,6 +131,13 @@ def _images_to_open() -> None:
         _image(admin, "", config=empty, layers=[signature], subject=entries[0])
 
 
+def push_image(principal: Principal, tag: str, *, content: bytes) -> None:
+    """Push an image of one layer, with its files, to the repository of very many tags."""
+    config = _pushed(principal, OCI_CONFIG, b'{"os": "linux", "config": {}}')
+    layer = _pushed(principal, OCI_LAYER, content)
+    _image(principal, tag, config=config, layers=[layer])
+
+
 def _pushed(principal: Principal, media_type: str, content: bytes) -> Document:
     digest = Digest.of(content)
     uploads.push_whole(principal=principal, repository=MANY, digest=digest, content=[content])
@@ -167,6 +187,11 @@ def _repositories(numbers: range) -> None:
 def _tags(numbers: range) -> None:
     repository = Repository.objects.get(name=MANY)
     _images([(repository, f"{_NUMBERED}{n:06}", f"tag {n}") for n in numbers])
+
+
+def few_tags(repository: Repository, numbers: range) -> None:
+    """Images and tags of these numbers in another repository than that of very many."""
+    _images([(repository, f"v{n:06}", f"{repository.name} {n}") for n in numbers])
 
 
 def _images(images: list[tuple[Repository, str, str]]) -> None:
@@ -233,13 +258,7 @@ def blobs(count: int, *, garbage: Sequence[str], size: int) -> None:
     The latter have `size` bytes, and were nominated two days ago. Each image has 100 blobs, each
     repository 100 images.
     """
-    team = Team.objects.create(name="full")
-    for start in range(0, count, _FULL):
-        repository = Repository.objects.create(name=f"full/app-{start // _FULL:04}", team=team)
-        for numbers in (
-            range(n, min(n + _PIECE, count)) for n in range(start, start + _FULL, _PIECE)
-        ):
-            _full_images(repository, numbers)
+    _full(0, count)
     long_ago = timezone.now() - timedelta(days=2)
     for first in range(0, len(garbage), _PIECE):
         rows = [Blob(digest=digest, size=size) for digest in garbage[first : first + _PIECE]]
@@ -251,6 +270,16 @@ def blobs(count: int, *, garbage: Sequence[str], size: int) -> None:
         )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+
+
+def _full(start: int, end: int) -> None:
+    """The blobs of these numbers, in images of repositories that are full of them."""
+    team, _ = Team.objects.get_or_create(name=_FULL_TEAM)
+    for numbers in _pieces(start, end):
+        repository, _ = Repository.objects.get_or_create(
+            name=f"{_FULL_TEAM}/app-{numbers[0] // _FULL:04}", team=team
+        )
+        _full_images(repository, numbers)
 
 
 def _full_images(repository: Repository, numbers: range) -> None:

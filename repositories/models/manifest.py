@@ -40,6 +40,12 @@ class Manifest(models.Model):
                 name="manifest_referrers",
                 condition=~models.Q(subject=""),
             ),
+            # The same, of one type: there may be few of it among very many.
+            models.Index(
+                fields=["repository", "subject", "artifact_type", "digest"],
+                name="manifest_referrers_of_type",
+                condition=~models.Q(subject=""),
+            ),
             # Which repositories have it: people search for digests.
             models.Index(fields=["digest"], name="manifest_digest"),
         )

@@ -51,6 +51,8 @@ class StorageSample(models.Model):
     bytes = models.BigIntegerField()
     blobs = models.BigIntegerField()  # how many distinct ones
     manifests = models.BigIntegerField()
+    # Known of the whole registry only; 0 where it was measured before this was counted.
+    repositories = models.BigIntegerField(default=0, db_default=0)
     # What a clean-up would free; known of the whole registry only.
     unlinked_bytes = models.BigIntegerField(default=0)  # blobs that no repository links
     unused_bytes = models.BigIntegerField(default=0)  # blobs linked, and part of no image

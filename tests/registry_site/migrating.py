@@ -45,7 +45,7 @@ def rows() -> Rows:
     found: Rows = {}
     with connection.cursor() as cursor:
         for table in sorted(connection.introspection.table_names(cursor)):
-            if not table.startswith(APPS) or table.startswith("repositories_names"):
+            if not table.startswith(APPS) or "_names" in table:  # see repositories/parts.py
                 continue
             cursor.execute(f"SELECT * FROM {table}")
             columns = [column[0] for column in cursor.description]

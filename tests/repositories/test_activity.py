@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Team
-from repositories import access, activity, manifests, tags
+from repositories import activity, manifests, reach, tags
 from repositories.access import ANONYMOUS, Principal
 from repositories.activity import Event, Kind, feed
 from repositories.models import Pull, Repository, RepositoryGrant, TagChange
@@ -111,7 +111,7 @@ def way(
 ) -> tuple[Principal, str]:
     """Each way that the tables can be read: by whom, and of which repository."""
     if request.param == "of many":
-        monkeypatch.setattr(access, "FEW", 1)
+        monkeypatch.setattr(reach, "FEW", 1)
         monkeypatch.setattr(activity, "WINDOW", 7)
     principal = administrator if request.param == "of all" else reader
     return principal, "payments/r1" if request.param == "of one" else ""
@@ -153,7 +153,7 @@ def test_of_what_one_may_not_see_nothing_is_told(
     """S9, in each of the ways."""
     hidden = Repository.objects.get(name="payments/r1")
     for few in (100, -1):
-        monkeypatch.setattr(access, "FEW", few)
+        monkeypatch.setattr(reach, "FEW", few)
         assert everything(stranger) == []
         assert everything(ANONYMOUS) == []
         for principal in (stranger, ANONYMOUS):
@@ -162,7 +162,7 @@ def test_of_what_one_may_not_see_nothing_is_told(
                     feed(principal=principal, repository=name)
     RepositoryGrant.objects.create(repository=hidden, user=user_of(stranger), role=10)
     for few in (100, -1):
-        monkeypatch.setattr(access, "FEW", few)
+        monkeypatch.setattr(reach, "FEW", few)
         assert {event.repository for event in everything(stranger)} == {"payments/r1"}
         assert len(everything(stranger)) == 30
 
@@ -171,7 +171,7 @@ def test_of_what_one_may_not_see_nothing_is_told(
 def test_a_window_without_anything_to_see_leads_on(
     stranger: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(access, "FEW", -1)
+    monkeypatch.setattr(reach, "FEW", -1)
     monkeypatch.setattr(activity, "WINDOW", 10)
     page = feed(principal=stranger, limit=50)
     assert page.events == []

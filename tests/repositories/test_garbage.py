@@ -18,6 +18,7 @@ from repositories.trash import Tally
 from tests.oci import documents
 from tests.oci.documents import CONFIG
 from tests.repositories.content import APP, push_blob, push_document, push_image
+from tests.work import looked_at
 
 pytestmark = pytest.mark.django_db
 
@@ -329,4 +330,39 @@ def test_reviews_of_rows_that_are_gone_end(writer: Principal) -> None:
     Repository.objects.all().delete()
     Blob.objects.all().delete()
     assert collect() == Tally()
+    assert not Review.objects.exists()
+
+
+def test_reviews_that_are_not_due_are_not_looked_at(writer: Principal) -> None:
+    """There may be very many: everything that was pushed or deleted within the grace."""
+
+    def a_step(number: int) -> None:
+        long_ago = timezone.now() - 2 * DAY
+        blob = Blob.objects.create(digest=str(Digest.of(b"blob %d" % number)), size=1)
+        Review.objects.create(kind=Kind.BLOB, target=blob.pk, nominated_at=long_ago)
+        assert collect(DAY).blobs == 1
+
+    def of_step(number: int) -> int:
+        return looked_at(lambda: a_step(number))
+
+    of_step(0)
+    before = of_step(1)
+    Review.objects.bulk_create(Review(kind=Kind.BLOB, target=10**9 + n) for n in range(2_000))
+    assert of_step(2) < before + 200
+
+
+def test_all_that_is_due_is_looked_at_whenever_it_was_nominated(
+    writer: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than one piece, some of which were nominated at the same time, in no order of ids."""
+    monkeypatch.setattr(garbage, "_PIECE", 3)
+    now = timezone.now()
+    blobs_ = Blob.objects.bulk_create(
+        Blob(digest=str(Digest.of(b"blob %d" % n)), size=1) for n in range(20)
+    )
+    Review.objects.bulk_create(
+        Review(kind=Kind.BLOB, target=blob.pk, nominated_at=now - DAY * (2 + n * 7 % 4))
+        for n, blob in enumerate(blobs_)
+    )
+    assert collect(DAY).blobs == 20
     assert not Review.objects.exists()

@@ -8,7 +8,7 @@ import pytest
 from django.db import ProgrammingError, connection
 
 from accounts.models import Team
-from repositories import names
+from repositories import names, parts
 from repositories.database import execute, fetch
 from repositories.models import Repository
 
@@ -53,7 +53,7 @@ def test_a_name_that_was_changed_or_deleted_is_found_no_more() -> None:
 
 
 def test_of_many_matches_all_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "MOST_LOOKED_UP", 3)
+    monkeypatch.setattr(parts, "MOST_LOOKED_UP", 3)
     made = [f"team/app-{number}" for number in range(9)]
     make(*made, "team/other")
     assert containing("app") == made
@@ -64,7 +64,7 @@ def test_the_index_is_used() -> None:
     """Or nobody would notice, until there are many repositories."""
     make("team/app")
     if connection.vendor == "sqlite":
-        plan = fetch(f"EXPLAIN QUERY PLAN {names._MATCHING}", ['"app"', 5])
+        plan = fetch(f"EXPLAIN QUERY PLAN {names.PARTS.matching}", ['"app"', 5])
         assert "VIRTUAL TABLE" in str(plan)
         return
     execute("SET LOCAL enable_seqscan = off", [])
@@ -81,13 +81,13 @@ def test_what_is_missing_is_made_by_the_next_migrate() -> None:
         execute("DROP INDEX repository_name_pieces", [])
     make("team/meanwhile")
     connection.check_constraints()  # which a test's transaction has put off
-    names.make_index()
+    names.PARTS.make()
     make("team/after")
     assert (containing("meanwhile"), containing("after")) == (["team/meanwhile"], ["team/after"])
     Repository.objects.all().delete()
     assert containing("meanwhile") == []
     connection.check_constraints()
-    names.make_index()  # nothing is missing any more
+    names.PARTS.make()  # nothing is missing any more
 
 
 def test_without_the_extension_names_are_read_through(
@@ -100,8 +100,8 @@ def test_without_the_extension_names_are_read_through(
         raise ProgrammingError("permission denied to create extension")
 
     execute("DROP INDEX repository_name_pieces", [])
-    monkeypatch.setattr(names, "execute", forbidden)
-    names.make_index()
+    monkeypatch.setattr(parts, "execute", forbidden)
+    names.PARTS.make()
     assert "CREATE EXTENSION IF NOT EXISTS pg_trgm" in caplog.text
     make("team/app")
     assert containing("app") == ["team/app"]
