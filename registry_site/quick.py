@@ -23,9 +23,9 @@ from api.v2.response import FilePart, Response
 from registry_site.connection import Connection
 from repositories.waiting import MustWait
 
-# What a client of the registry reads with. Such a path means what it says: nothing in it is
-# encoded, and no query follows.
-_READ = re.compile(rb"(GET|HEAD) (/v2/[A-Za-z0-9._:/-]*) HTTP/1\.1\r\n")
+# What a client of the registry reads with. Such a target means what it says: nothing in it is
+# encoded.
+_READ = re.compile(rb"(GET|HEAD) (/v2/[A-Za-z0-9._:/-]*)(?:\?([A-Za-z0-9._:/=&-]*))? HTTP/1\.1\r\n")
 # With these a request has a body, or wants something of the connection.
 _UNUSUAL = frozenset({"CONTENT-LENGTH", "TRANSFER-ENCODING", "EXPECT", "UPGRADE", "HTTP2-SETTINGS"})
 # What header fields are written with, but for the line breaks between them (RFC 9110, section 5.5).
@@ -101,14 +101,14 @@ class Reader:
             fields = self._learn(conn, data, block)
         if fields is None:
             return None
-        method, path = found[1].decode("ascii"), found[2].decode("ascii")
+        method, path, query = found[1], found[2], found[3] or b""
         host, port = conn.client[:2]
         return Request(
             {
                 **fields,
-                "REQUEST_METHOD": method,
-                "PATH_INFO": path,
-                "QUERY_STRING": "",
+                "REQUEST_METHOD": method.decode("ascii"),
+                "PATH_INFO": path.decode("ascii"),
+                "QUERY_STRING": query.decode("ascii"),
                 "REMOTE_ADDR": host,
                 "REMOTE_PORT": str(port),
                 "wsgi.url_scheme": "http",

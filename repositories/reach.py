@@ -24,6 +24,11 @@ class Reach:
     within: Q = field(default_factory=Q)  # an access token's scopes
 
     @property
+    def is_everything(self) -> bool:
+        """Whether no repository is left out."""
+        return self.ways is None and not self.within
+
+    @property
     def repositories(self) -> QuerySet[Repository]:
         """All of them, in no order."""
         ways = Q() if self.ways is None else reduce(or_, self.ways, Q(pk__in=()))

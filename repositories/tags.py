@@ -1,6 +1,7 @@
 """Tags of a repository: listed, moved, deleted."""
 
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from django.db import transaction
 
@@ -17,9 +18,10 @@ from repositories.database import (
     placeholders,
 )
 from repositories.limits import Limits
-from repositories.memory import forget_on_commit
+from repositories.memory import forget_on_commit, remembered
 from repositories.models import Manifest, Repository, Tag
 from repositories.oci.errors import ManifestUnknown
+from repositories.oci.names import MAX_TAG_BYTES
 from repositories.patterns import matching
 from repositories.reviews import Kind
 
@@ -42,16 +44,30 @@ _MOVE = f"{_ON_CONFLICT}, manifest_id = excluded.manifest_id"
 _STAY = f"{_ON_CONFLICT} WHERE repositories_tag.manifest_id = excluded.manifest_id"
 
 
+class _Page(NamedTuple):
+    names: bytes  # one in a line
+
+
 def listing(*, repository: str, limit: int, last: str = "") -> list[str]:
     """Up to `limit` tags after `last`, which need not exist, in byte order (end-8).
 
     Raises NameUnknown.
     """
+    # What could be no tag is not worth remembering, of which somebody could send any number.
+    look_up = _remembered_page if len(last) <= MAX_TAG_BYTES else _page
+    return look_up(repository=repository, page=(limit, last)).names.decode("ascii").splitlines()
+
+
+def _page(*, repository: str, page: tuple[int, str]) -> _Page:
+    limit, last = page
     repository_id = Repository.objects.filter(name=repository).values_list("id", flat=True).first()
     if repository_id is None:
         raise name_unknown(repository)
     tags = Tag.objects.filter(repository_id=repository_id, name__gt=last).order_by("name")
-    return list(tags.values_list("name", flat=True)[:limit])
+    return _Page("\n".join(tags.values_list("name", flat=True)[:limit]).encode("ascii"))
+
+
+_remembered_page = remembered(by="page")(_page)
 
 
 def move(

@@ -16,7 +16,7 @@ import pytest
 
 from repositories import hosts
 from tests.badinput.bench import empty_database
-from tests.badinput.wire import exchange
+from tests.badinput.wire import Connection, exchange, request
 from tests.database import DATABASE
 from tests.faults.staleness import ABSENT, Changes, Crowd, Subject, basic, remembers, run_sql
 from tests.live import LiveServer, wait_for
@@ -78,6 +78,25 @@ def test_no_worker_serves_what_another_has_changed(start: Start) -> None:
         hammer(changes, crowd)
     verdict(changes, crowd, server)
     assert remembers(server)
+
+
+def test_lists_of_tags_are_never_older_than_a_change(start: Start) -> None:
+    """A tag that comes changes no answer about itself that was given before, but every list."""
+    server = start("one")
+    changes, _ = begin(server)
+    tags = f"/v2/{REPOSITORY}/tags/list"
+    paths = (tags, f"{tags}?n=5", f"{tags}?n=5&last=e", f"{tags}?last={'g' * 200}")
+    for number in range(ROUNDS):
+        changes.round()
+        is_there = bool(changes.fleeting.states[-1])
+        with ExitStack() as stack:
+            connections = [stack.enter_context(Connection(server.host)) for _ in range(6)]
+            for path in (*paths, *paths):
+                for connection in connections:
+                    connection.send(request("GET", path, server.host))
+                    found = json.loads(connection.answer().body)["tags"]
+                    expected = ["fleeting"] * (is_there and "last=g" not in path) + ["moving"]
+                    assert found == expected, (number, path)
 
 
 def test_where_it_is_switched_off_nothing_is_remembered(tmp_path: Path) -> None:

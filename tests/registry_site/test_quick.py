@@ -98,7 +98,8 @@ def test_a_read_is_answered_and_the_connection_kept(place: Place) -> None:
 
 OTHERS = {
     "a method": request("DELETE", TAG, HOST),
-    "a query": request("GET", "/v2/_catalog?n=5", HOST),
+    "an encoded query": request("GET", "/v2/_catalog?last=a%20b", HOST),
+    "a fragment": request("GET", "/v2/#a", HOST),
     "an encoded path": request("GET", "/v2/%2e%2e/tags/list", HOST),
     "a page": request("GET", "/", HOST),
     "the token service": request("GET", "/token", HOST),
@@ -251,6 +252,10 @@ PATHS = {
     "a bad name": "/v2/Team/manifests/1",
     "tags": f"/v2/{NAME}/tags/list",
     "catalog": "/v2/_catalog",
+    "some tags": f"/v2/{NAME}/tags/list?n=1&last=0",
+    "a wrong number": f"/v2/{NAME}/tags/list?n=-1&n=2",
+    "an empty query": "/v2/?",
+    "a second question mark": "/v2/?a=b?c",
 }
 FIELDS: dict[str, Headers] = {
     "nothing": (),
