@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
 
 from accounts.models import AccessToken, Membership, Team, User
+from repositories.database import fetch
 from repositories.models import Repository, RepositoryGrant
 from repositories.oci.errors import Denied, NameUnknown, Unauthorized
 from repositories.oci.names import is_repository, team_of
@@ -82,6 +83,10 @@ class Principal:
 
 
 ANONYMOUS = Principal()
+# Written out: each list that is asked for with a bearer token begins with it.
+_ACTIVE_USER = (
+    "SELECT username, is_superuser, source FROM accounts_user WHERE id = %s AND is_active"
+)
 
 
 def principal_of(user: User, *, credential: str = "", address: str = "") -> Principal:
@@ -372,5 +377,8 @@ def _as_it_is_now(principal: Principal) -> Principal:
         return principal_of_token(token) if token and token.is_usable else ANONYMOUS
     if principal.user_id is None:
         return ANONYMOUS
-    user = User.objects.filter(pk=principal.user_id, is_active=True).first()
-    return principal_of(user) if user else ANONYMOUS
+    for username, is_superuser, source in fetch(_ACTIVE_USER, [principal.user_id]):
+        user = User(pk=principal.user_id, username=username, source=source)
+        user.is_superuser = bool(is_superuser)
+        return principal_of(user)
+    return ANONYMOUS
