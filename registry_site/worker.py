@@ -127,7 +127,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
         """A connection has its next request: answer it here, or have a thread do it."""
-        done = self._answer_here(conn) if self._reader and self.alive else False
+        # The way by a thread ends the connection where the worker stops, or has too many that wait.
+        has_room = len(self.keepalived_conns) < self.max_keepalived
+        done = self._answer_here(conn) if self.alive and has_room else False
         conn.is_slow = not done
         if done is True:
             self.nr += 1

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from unittest import mock
 
 import pytest
 from gunicorn.config import Config
@@ -16,7 +17,7 @@ from api import mount
 from api.v2.response import Response
 from registry_site import quick
 from registry_site.connection import Connection
-from registry_site.worker import Waiting
+from registry_site.worker import Waiting, Worker
 from repositories import manifests
 from repositories.access import ANONYMOUS
 from repositories.waiting import without_waiting
@@ -347,6 +348,26 @@ def test_a_stop_does_not_wait_for_connections_that_wait(tmp_path: Path) -> None:
             assert wire.answer().status == 200
         assert server.stop() == 0
         assert wire.rest() == b""
+
+
+@pytest.mark.parametrize(
+    ("is_alive", "others", "is_quick"), [(True, 0, True), (True, 4, False), (False, 0, False)]
+)
+def test_a_worker_that_stops_or_is_full_lets_threads_end_connections(
+    is_alive: bool, others: int, is_quick: bool
+) -> None:
+    worker = Worker.__new__(Worker)
+    worker.alive, worker.nr, worker.max_keepalived = is_alive, 0, 5
+    worker.keepalived_conns = Waiting()
+    worker._reader = mock.Mock(answer=mock.Mock(return_value=True))
+    worker.poller, worker.enqueue_req = mock.Mock(), mock.Mock()
+    conn = mock.Mock()
+    for each in (conn, *(object() for _ in range(others))):
+        worker.keepalived_conns.append(each)
+    worker.on_client_socket_readable(conn, conn.sock)
+    assert worker._reader.answer.called is is_quick
+    assert worker.enqueue_req.called is not is_quick
+    assert (conn in list(worker.keepalived_conns)) is is_quick
 
 
 # --- those that wait -----------------------------------------------------------------------------
