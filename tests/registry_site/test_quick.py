@@ -167,6 +167,34 @@ def test_each_client_is_asked_for_by_its_own_fields_and_address(
     assert seen == [("a", "192.0.2.7"), ("b", "192.0.2.8"), ("a", "192.0.2.9")]
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "is_kept"),
+    [
+        ("Authorization", "Basic YTpi", False),
+        ("authorization", "basic YTpi", False),
+        ("Authorization", "Bearer berth_0123", False),
+        ("Authorization", "Bearer  eyJhbGciOi", False),
+        ("AUTHORIZATION", "bearer eyJhbGciOi", True),
+        ("Cookie", "sessionid=1", False),
+        ("Proxy-Authorization", "Basic YTpi", False),
+        ("X-Authorization", "Basic YTpi", True),
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_no_secret_that_lasts_is_kept_in_memory(
+    name: str, value: str, is_kept: bool, is_first: bool, place: Place
+) -> None:
+    others = [("Host", HOST), ("Accept", "*/*")]
+    fields = [(name, value), *others] if is_first else [*others, (name, value)]
+    assert place.send(request("GET", "/v2/", HOST, fields)) is is_kept
+    assert len(place.reader._blocks) == is_kept
+
+
+def test_a_socket_that_has_nothing_after_all_goes_on_waiting(place: Place) -> None:
+    assert place.reader.answer(place.conn) is True
+    assert place.get("/v2/") is True
+
+
 def test_blocks_of_fields_are_kept_within_limits(place: Place) -> None:
     for number in range(quick._MOST_BLOCKS + 10):
         assert place.get("/v2/", ("X", str(number))) is True
