@@ -10,7 +10,7 @@ from unittest import mock
 
 import psycopg
 import pytest
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, OperationalError, connection, transaction
 
 from repositories import database, reviews
 from repositories.models import Repository, Review
