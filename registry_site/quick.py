@@ -9,7 +9,6 @@ is not a plain read: gunicorn reads requests, and this module only knows those a
 
 import re
 import time
-from io import BytesIO
 from socket import MSG_DONTWAIT, socket
 from typing import Any
 
@@ -120,7 +119,6 @@ class Reader:
                 "REMOTE_ADDR": host,
                 "REMOTE_PORT": str(port),
                 "wsgi.url_scheme": "http",
-                "wsgi.input": BytesIO(),
             }
         )
 

@@ -130,7 +130,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         # The way by a thread ends the connection where the worker stops, or has too many that wait.
         has_room = len(self.keepalived_conns) < self.max_keepalived
         done = self._answer_here(conn) if self.alive and has_room else False
-        conn.is_slow = not done
         if done is True:
             self.nr += 1
             conn.set_timeout()
@@ -172,12 +171,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         """Answer the request on a connection, and those that follow at its heels.
 
         A client that pulls sends the next request as soon as it has the answer. Waiting for it a
-        moment here saves the way back to the poller and two changes of threads for each, unless the
-        poller can answer it by itself.
+        moment here saves the way back to the poller and two changes of threads for each. Where the
+        poller answers, it has tried: this client asks for what takes waiting.
         """
         keep = self._handle_one(conn)
-        if self._reader and not getattr(conn, "is_slow", False):
-            return keep
         for _ in range(_MOST_IN_A_ROW):
             if keep is not True or not self.alive or not _has_more(conn.sock):
                 break
