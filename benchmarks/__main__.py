@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
-import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,11 +13,20 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.command import RESULTS, Room, add_options, end_in_order, names, save, usual
+from benchmarks.command import (
+    RESULTS,
+    Room,
+    add_options,
+    end_in_order,
+    names,
+    note_others,
+    tell,
+    usual,
+)
 from benchmarks.contenders import Contender
 from benchmarks.content import SHORT, Scale, make_content
 from benchmarks.load import sender
-from benchmarks.report import markdown, publish
+from benchmarks.report import publish
 from benchmarks.results import SENDER, Result, describe_machine, load_average, now
 from benchmarks.rows import Row, all_rows, choose
 from benchmarks.runner import Runner, samples
@@ -65,9 +73,7 @@ def measure(
             step=lambda: progress.advance(task),
         )
         runner.run(contenders, rows, place)
-    if runner.others:
-        middle, most = statistics.median(runner.others), max(runner.others)
-        result.machine["CPU taken by others"] = f"{middle:.0%} (at most {most:.0%})"
+    note_others(result, runner.others)
 
 
 def run(options: argparse.Namespace, command: str) -> Result:
@@ -91,12 +97,10 @@ def main(given: Sequence[str] | None = None) -> int:
     options = arguments(words)
     end_in_order()
     result = run(options, shlex.join(["python", "-m", "benchmarks", *words]))
-    text = markdown(result, options.compare)
-    save(result, text)
+    text = tell(result, options)
     if options.publish:
         publish(text, PAGE)
         (RESULTS / "latest.json").write_text(result.to_json())
-    print(result.to_json() if options.json else text)
     return int(result.failed)
 
 

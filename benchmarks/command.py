@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import signal
+import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from benchmarks.contenders import (
     Zot,
 )
 from benchmarks.references import HashAndWrite, Nginx
+from benchmarks.report import markdown
 from benchmarks.results import Result
 
 ALL: tuple[type[Contender], ...] = (
@@ -91,6 +93,21 @@ def add_options(parser: argparse.ArgumentParser, default: Sequence[Contender]) -
 def end_in_order() -> None:
     """Let SIGTERM end this process as Ctrl-C does: the servers that it started are stopped."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
+def tell(result: Result, options: argparse.Namespace, prefix: str = "") -> str:
+    """Keep a result, and print it as was asked for; its text."""
+    text = markdown(result, options.compare)
+    save(result, text, prefix)
+    print(result.to_json() if options.json else text)
+    return text
+
+
+def note_others(result: Result, others: Sequence[float]) -> None:
+    """Write down how much of the machine somebody else took during the samples, each up to 1."""
+    if others:
+        middle, most = statistics.median(others), max(others)
+        result.machine["CPU taken by others"] = f"{middle:.0%} (at most {most:.0%})"
 
 
 def save(result: Result, text: str, prefix: str = "") -> None:

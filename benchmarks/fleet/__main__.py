@@ -16,13 +16,12 @@ from pathlib import Path
 
 from benchmarks.bearer import push
 from benchmarks.client import WrongAnswer
-from benchmarks.command import Room, add_options, contenders, end_in_order, save
+from benchmarks.command import Room, add_options, contenders, end_in_order, note_others, tell
 from benchmarks.content import Scale, make_content
 from benchmarks.fleet import clients, rows
 from benchmarks.fleet.crowd import Client, Crowd, together
 from benchmarks.fleet.images import Image, Images
 from benchmarks.processes import Watch, settled
-from benchmarks.report import markdown
 from benchmarks.results import Cell, Line, Result, describe_machine, load_average, now
 from benchmarks.runner import FAULTS, start
 from benchmarks.servers import Server
@@ -161,9 +160,8 @@ def run(options: argparse.Namespace, command: str) -> Result:
         with ExitStack() as stack:
             started = [start(each, content, result, scratch, stack) for each in options.contenders]
             fleet.run([server for server in started if server and "manifest" in server.offers])
-        if fleet.others:
-            middle, most = statistics.median(fleet.others), max(fleet.others)
-            result.machine["CPU taken by others"] = f"{middle:.0%} (at most {most:.0%})"
+        note_others(result, fleet.others)
+        if fleet.cost:
             result.machine["CPU of the clients"] = f"{statistics.median(fleet.cost):.2f} s a sample"
         result.machine["load after"] = load_average()
     finally:
@@ -177,9 +175,7 @@ def main(given: Sequence[str] | None = None) -> int:
     options = arguments(words)
     end_in_order()
     result = run(options, shlex.join(["python", "-m", "benchmarks.fleet", *words]))
-    text = markdown(result, options.compare)
-    save(result, text, "fleet-")
-    print(result.to_json() if options.json else text)
+    tell(result, options, "fleet-")
     return int(result.failed)
 
 
