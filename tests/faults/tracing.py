@@ -39,6 +39,7 @@ class Call:
 _CALL = re.compile(r"^(\d+) +(\w+)\((.*)\) += (.*)$")
 _UNFINISHED = re.compile(r"^(\d+) +(\w+)\((.*) <unfinished \.\.\.>$")
 _RESUMED = re.compile(r"^(\d+) +<\.\.\. (\w+) resumed>(.*)\) += (.*)$")
+_DETACHED = re.compile(r"^(\d+) +(\w+)\((.*) <detached \.\.\.>$")
 
 
 def missing(reason: str) -> NoReturn:
@@ -71,7 +72,13 @@ def require_strace() -> str:
 
 
 class Trace:
-    """A strace. Once it has ended, `calls` is what it saw, in the order in which calls ended."""
+    """A strace. Once it has ended, `calls` is what it saw, in the order in which calls ended.
+
+    Those that had begun and not ended when strace let go are last, with `UNKNOWN` for a result: a
+    client may read an answer before strace has seen that the call which sent it came back.
+    """
+
+    UNKNOWN = "?"
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -86,6 +93,10 @@ class Trace:
                 self.calls.append(Call(match[2], f"{match[2]}({text})", match[4], match[1]))
             elif match := _CALL.match(line):
                 self.calls.append(Call(match[2], f"{match[2]}({match[3]})", match[4], match[1]))
+            elif match := _DETACHED.match(line):
+                begun[match[1], match[2]] = match[3]
+        for (thread, name), text in begun.items():
+            self.calls.append(Call(name, f"{name}({text})", self.UNKNOWN, thread))
 
 
 @contextmanager
