@@ -194,6 +194,8 @@ def _store(
             names=names,
             held=held,
         )
+        if not names:  # otherwise moving them has said so
+            forget_on_commit(repository)
         record(principal, "manifest.push", f"{repository}@{digest}", tags=sorted(names))
         _note_push(repository_id)
     return quotas.near(held.quotas)

@@ -3,11 +3,14 @@
 A reader notes the repository's generation, asks the database, and keeps the answer with the number.
 Whoever changes something gives the repository another number, after the commit and before the
 answer goes out. Who may see what is not remembered: it is asked before, each time.
+
+The registry as a whole has a number, too, for what goes across repositories: each change replaces
+it.
 """
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
@@ -22,6 +25,7 @@ MOST_BYTES_EACH = 64 * 1024
 # What a writer leaves behind that is killed between its commit and its bump is acknowledged to
 # nobody, and lasts no longer than this.
 LONGEST_SECONDS = 30.0
+REGISTRY = ""  # no repository has this name
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=tuple[Any, ...])
@@ -33,6 +37,19 @@ class _Answer(NamedTuple):
     until: float
     weight: int
     value: Any
+
+
+class Names(NamedTuple):
+    """A page of names as it is remembered: one in a line."""
+
+    lines: bytes
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> "Names":
+        return cls("\n".join(names).encode("ascii"))
+
+    def listed(self) -> list[str]:
+        return self.lines.decode("ascii").splitlines()
 
 
 class Memory:
@@ -71,7 +88,8 @@ _memory = Memory()
 
 
 def remembered(*, by: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Remember what a look-up returns, by its keyword arguments `repository` and what `by` names.
+    """Remember what a look-up returns, by its keyword arguments `repository`, or REGISTRY as that,
+    and what `by` names.
 
     What it returns is a named tuple, which nobody can change; what it raises is not remembered.
     """
@@ -121,7 +139,8 @@ def forget_on_commit(*repositories: str) -> None:
     """Have no process use what it remembers of them, once this transaction has committed.
 
     Whatever changes or deletes a tag, a manifest, a blob link or a repository calls it, inside of
-    its transaction. What only adds rows need not: no answer that was found becomes wrong by them.
+    its transaction, and whatever makes a tag or a manifest, which lists lack. What only adds other
+    rows need not: no answer that was found becomes wrong by them.
     Raises OSError, before anything is committed, where the change could not be made known.
     """
     transaction.on_commit(partial(_forget, generations.shared(), *repositories))
@@ -129,7 +148,7 @@ def forget_on_commit(*repositories: str) -> None:
 
 def _forget(file: generations.Generations | None, *repositories: str) -> None:
     if file is not None:
-        for repository in repositories:
+        for repository in (*repositories, REGISTRY):
             file.bump(repository)
     hosts.announce()
 

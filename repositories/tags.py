@@ -1,7 +1,6 @@
 """Tags of a repository: listed, moved, deleted."""
 
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
 
 from django.db import transaction
 
@@ -18,7 +17,7 @@ from repositories.database import (
     placeholders,
 )
 from repositories.limits import Limits
-from repositories.memory import forget_on_commit, remembered
+from repositories.memory import Names, forget_on_commit, remembered
 from repositories.models import Manifest, Repository, Tag
 from repositories.oci.errors import ManifestUnknown
 from repositories.oci.names import MAX_TAG_BYTES
@@ -44,10 +43,6 @@ _MOVE = f"{_ON_CONFLICT}, manifest_id = excluded.manifest_id"
 _STAY = f"{_ON_CONFLICT} WHERE repositories_tag.manifest_id = excluded.manifest_id"
 
 
-class _Page(NamedTuple):
-    names: bytes  # one in a line
-
-
 def listing(*, repository: str, limit: int, last: str = "") -> list[str]:
     """Up to `limit` tags after `last`, which need not exist, in byte order (end-8).
 
@@ -55,16 +50,16 @@ def listing(*, repository: str, limit: int, last: str = "") -> list[str]:
     """
     # What could be no tag is not worth remembering, of which somebody could send any number.
     look_up = _remembered_page if len(last) <= MAX_TAG_BYTES else _page
-    return look_up(repository=repository, page=(limit, last)).names.decode("ascii").splitlines()
+    return look_up(repository=repository, page=(limit, last)).listed()
 
 
-def _page(*, repository: str, page: tuple[int, str]) -> _Page:
+def _page(*, repository: str, page: tuple[int, str]) -> Names:
     limit, last = page
     repository_id = Repository.objects.filter(name=repository).values_list("id", flat=True).first()
     if repository_id is None:
         raise name_unknown(repository)
     tags = Tag.objects.filter(repository_id=repository_id, name__gt=last).order_by("name")
-    return _Page("\n".join(tags.values_list("name", flat=True)[:limit]).encode("ascii"))
+    return Names.of(tags.values_list("name", flat=True)[:limit])
 
 
 _remembered_page = remembered(by="page")(_page)

@@ -101,6 +101,7 @@ def write(*, place: Place, batch: Batch, paths: Paths) -> None:
     """
     with transaction.atomic():
         _hold(place)
+        forget_on_commit(place.name)
         rows = _blobs(batch.blobs, paths)
         links = _links(place.id, batch.blobs, rows)
         ids = _manifests(place.id, batch.images)

@@ -16,9 +16,20 @@ import pytest
 
 from repositories import hosts
 from tests.badinput.bench import empty_database
+from tests.badinput.corpus import sha256
 from tests.badinput.wire import Connection, exchange, request
 from tests.database import DATABASE
-from tests.faults.staleness import ABSENT, Changes, Crowd, Subject, basic, remembers, run_sql
+from tests.faults import client
+from tests.faults.staleness import (
+    ABSENT,
+    LAYER,
+    Changes,
+    Crowd,
+    Subject,
+    basic,
+    remembers,
+    run_sql,
+)
 from tests.live import LiveServer, wait_for
 
 pytestmark = pytest.mark.faults
@@ -89,14 +100,44 @@ def test_lists_of_tags_are_never_older_than_a_change(start: Start) -> None:
     for number in range(ROUNDS):
         changes.round()
         is_there = bool(changes.fleeting.states[-1])
-        with ExitStack() as stack:
-            connections = [stack.enter_context(Connection(server.host)) for _ in range(6)]
-            for path in (*paths, *paths):
-                for connection in connections:
-                    connection.send(request("GET", path, server.host))
-                    found = json.loads(connection.answer().body)["tags"]
-                    expected = ["fleeting"] * (is_there and "last=g" not in path) + ["moving"]
-                    assert found == expected, (number, path)
+        for path, found in lists(server, *paths):
+            expected = ["fleeting"] * (is_there and "last=g" not in path) + ["moving"]
+            assert found["tags"] == expected, (number, path)
+
+
+def test_the_catalog_is_never_older_than_a_change(start: Start) -> None:
+    """A manifest without a tag is enough for a repository to be listed, and to lack none."""
+    server = start("one")
+    manifest = client.image(LAYER)
+    expected: list[str] = []
+    for number in range(ROUNDS):
+        name = f"faults/listed-{number}"
+        path = f"/v2/{name}/manifests/{sha256(manifest)}"
+        for data in (client.CONFIG, LAYER):
+            assert client.push_blob(server.host, name, data).status == 201
+        assert client.push_manifest(server.host, name, sha256(manifest), manifest).status == 201
+        expected = sorted([*expected, name])
+        verify_catalog(server, expected)
+        if number % 2:
+            assert exchange(server.host, "DELETE", path).status == 202
+            expected.remove(name)
+            verify_catalog(server, expected)
+
+
+def verify_catalog(server: LiveServer, expected: list[str]) -> None:
+    for path, found in lists(server, "/v2/_catalog", "/v2/_catalog?n=1&last=faults/listed-1"):
+        names = [name for name in expected if name > "faults/listed-1"][:1]
+        assert found["repositories"] == (names if "?" in path else expected), path
+
+
+def lists(server: LiveServer, *paths: str) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    """Each path as several connections have it, which are several workers', and twice."""
+    with ExitStack() as stack:
+        connections = [stack.enter_context(Connection(server.host)) for _ in range(6)]
+        for path in (*paths, *paths):
+            for connection in connections:
+                connection.send(request("GET", path, server.host))
+                yield path, json.loads(connection.answer().body)
 
 
 def test_where_it_is_switched_off_nothing_is_remembered(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from repositories import blobs, generations, hosts, manifests, memory, tags
-from repositories.access import Principal
+from repositories import blobs, catalog, generations, hosts, manifests, memory, tags
+from repositories.access import ANONYMOUS, Principal
 from repositories.models import Manifest, Tag
 from repositories.oci.digests import Digest
 from repositories.oci.errors import BlobUnknown, ManifestUnknown, NameUnknown, OCIError
@@ -104,6 +104,31 @@ def test_a_blob_that_goes(administrator: Principal, loose: Digest) -> None:
         find()
     push_blob(administrator, b"loose")
     assert find() == len(b"loose")
+
+
+def test_the_catalog_of_who_sees_everything(administrator: Principal, pushed: Digest) -> None:
+    def names() -> list[str]:
+        return catalog.listing(principal=administrator, limit=10)
+
+    assert queries(names) == 0
+    assert names() == [APP]
+    for content in (b"{}", b"layer"):
+        push_blob(administrator, content, repository="zoo/app")
+    assert names() == [APP]
+    by_digest = push_document(administrator, FIRST, repository="zoo/app").digest
+    assert names() == [APP, "zoo/app"]
+    assert queries(names) == 0
+    assert catalog.listing(principal=administrator, limit=1) == [APP]
+    assert catalog.listing(principal=administrator, limit=9, last=APP) == ["zoo/app"]
+    manifests.delete(principal=administrator, repository="zoo/app", digest=by_digest)
+    assert names() == [APP]
+
+
+def test_the_catalog_of_somebody_else_is_not_taken_for_it(
+    administrator: Principal, pushed: Digest
+) -> None:
+    assert catalog.listing(principal=administrator, limit=10) == [APP]
+    assert catalog.listing(principal=ANONYMOUS, limit=10) == []
 
 
 def test_a_change_that_fails_changes_nothing(administrator: Principal, pushed: Digest) -> None:
@@ -213,13 +238,12 @@ def _no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     hosts._identity.cache_clear()
 
 
-@pytest.mark.usefixtures("_no_file")
+@pytest.mark.usefixtures("pushed", "_no_file")
 def test_where_nobody_could_be_told_nothing_is_remembered(
-    administrator: Principal,
+    administrator: Principal, pushed: Digest
 ) -> None:
     """On SQLite it is not changed, either: others may be remembering. On PostgreSQL they are
     other hosts."""
-    pushed = manifests_of_nobody(administrator)
     if connection.vendor == "sqlite":
         with pytest.raises(OSError, match="berth"):
             tags.delete(principal=administrator, repository=APP, name="v1")
@@ -227,14 +251,4 @@ def test_where_nobody_could_be_told_nothing_is_remembered(
     else:
         tags.delete(principal=administrator, repository=APP, name="v1")
         assert hosts._identity().may_remember is False
-    assert queries(lambda: manifests.read(repository=APP, reference=pushed)) == 1
-
-
-def manifests_of_nobody(principal: Principal) -> str:
-    """Pushed by digest, and tagged behind everybody's back."""
-    for content in (b"{}", b"layer"):
-        push_blob(principal, content)
-    pushed = str(push_document(principal, FIRST).digest)
-    manifest = Manifest.objects.get()
-    Tag.objects.create(name="v1", repository_id=manifest.repository_id, manifest=manifest)
-    return pushed
+    assert queries(lambda: manifests.read(repository=APP, reference=str(pushed))) == 1
