@@ -9,7 +9,7 @@ from django.test import override_settings
 
 from accounts import authentication, signing, throttle
 from accounts.models import Membership, Team, User
-from repositories import configs, database, hosts, memory, pulls, reviews
+from repositories import configs, database, hosts, memory, presence, pulls, reviews
 from repositories.access import ANONYMOUS, Principal, principal_of
 from repositories.storage import storage
 from repositories.storage.base import Storage
@@ -47,6 +47,7 @@ def _nothing_remembered() -> None:
     configs.forget_everything()
     hosts.forget_everything()
     memory.forget_everything()
+    presence.forget_everything()
     reviews.forget_policies()
 
 

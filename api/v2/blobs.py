@@ -8,7 +8,7 @@ from api.v2.manifests import check_deletes_enabled, is_unchanged
 from api.v2.ranges import select
 from api.v2.request import Request
 from api.v2.response import FilePart, Response
-from repositories import blobs, database
+from repositories import blobs, database, presence
 from repositories.oci.digests import Digest
 from repositories.oci.errors import BlobUnknown
 from repositories.oci.media_types import OCTET_STREAM
@@ -64,11 +64,7 @@ def _range(request: Request, digest: str) -> str | None:
 
 def _check_stored(name: str, blob: blobs.FoundBlob) -> None:
     """A client asks by HEAD before it pushes: told of a loss, it pushes again and heals it."""
-    try:
-        is_whole = storage().blob_size(blob.digest) == blob.size
-    except BlobMissing:
-        is_whole = False
-    if not is_whole:
+    if not presence.is_whole(digest=blob.digest, size=blob.size):
         raise _lost(name, blob)
 
 
