@@ -58,8 +58,9 @@ def origin(environ: Mapping[str, Any]) -> Origin:
 def client_address(environ: Mapping[str, Any]) -> str:
     """The address that the request came from: the last one that no trusted proxy vouches beyond."""
     address = str(environ.get("REMOTE_ADDR", ""))
-    chain = str(environ.get("HTTP_X_FORWARDED_FOR", ""))[-_MAX_HEADER:].split(",")
-    while is_trusted(address) and chain:
+    told = str(environ.get("HTTP_X_FORWARDED_FOR", ""))
+    chain = told[-_MAX_HEADER:].split(",") if told else []
+    while chain and is_trusted(address):
         before = _plain(chain.pop())
         if before is None:
             break

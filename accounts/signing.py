@@ -206,17 +206,24 @@ class Claims(dict[str, Any]):
     speaks_for: object = None
 
 
-def verify(token: str) -> Claims:
+def verify(token: str, *, field: str = "") -> Claims:
     """The claims of a bearer token of ours for this service. Raises Unauthorized.
 
-    Verified once and remembered until it expires: a signature check costs more than an answer.
+    Verified once and remembered until it expires: a signature check costs more than an answer. See
+    `recall`, which knows it by the `Authorization` field that it came in.
     """
-    known = _verified.get(token)
+    field = field or token
+    known = _verified.get(field)
     if known is not None:
         return known
     kid, claims = _verify(token)
-    _verified.put(token, kid, claims)
+    _verified.put(field, kid, claims)
     return claims
+
+
+def recall(field: str) -> Claims | None:
+    """The claims of the token that was verified as it came in this field, if it is still valid."""
+    return _verified.get(field)
 
 
 def _verify(token: str) -> tuple[str, Claims]:
@@ -257,23 +264,23 @@ def _find_key(token: Any) -> ECKey:
 
 
 class _Verified:
-    """Tokens that were verified, under their digest, until they expire or their key retires."""
+    """Tokens that were verified, by what they came in, until they expire or their key retires."""
 
     def __init__(self) -> None:
-        self._entries: OrderedDict[bytes, tuple[str, Claims]] = OrderedDict()
+        self._entries: OrderedDict[str, tuple[str, Claims]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, token: str) -> Claims | None:
-        entry = self._entries.get(_digest(token))
+    def get(self, field: str) -> Claims | None:
+        entry = self._entries.get(field)
         if entry is None:
             return None
         kid, claims = entry
         # Whoever stole a key can date its tokens far ahead: they end with the key.
         return claims if claims["exp"] > time.time() and _keys.find(kid) else None
 
-    def put(self, token: str, kid: str, claims: Claims) -> None:
+    def put(self, field: str, kid: str, claims: Claims) -> None:
         with self._lock:
-            self._entries[_digest(token)] = kid, claims
+            self._entries[field] = kid, claims
             while len(self._entries) > _MAX_REMEMBERED:
                 self._entries.popitem(last=False)
 
@@ -289,7 +296,3 @@ def forget_everything() -> None:
     """Drop what this process remembers of keys and tokens, such as after `rotate(now=True)`."""
     _keys.forget()
     _verified.clear()
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()

@@ -130,7 +130,17 @@ class _Standing(NamedTuple):
 
 def allowed(*, principal: Principal, name: str) -> Actions:
     """What `principal` may do to the repository `name`, which need not exist."""
-    return _allowed(principal, name, partial(_standing, principal, name))
+    actions = _decided(principal, name)
+    if actions is None:
+        actions = _looked_up(principal, name, partial(_standing, principal, name))
+    return actions
+
+
+def _decided(principal: Principal, name: str) -> Actions | None:
+    """What they may do there if nothing has to be looked up for that."""
+    if principal.is_unlimited:
+        return EVERYTHING
+    return None if principal.grants is None else principal.grants.get(name, NOTHING)
 
 
 def readable(
@@ -153,17 +163,15 @@ def readable(
         granted=Subquery(grants.values("role")), role=Subquery(members.values("role"))
     ):
         standing = partial(_Standing, row.visibility, row.granted, row.role)
-        actions = _allowed(principal, row.name, standing)
+        actions = _decided(principal, row.name)
+        if actions is None:
+            actions = _looked_up(principal, row.name, standing)
         if Action.PULL in actions:
             found[row.name] = (row, actions)
     return found
 
 
-def _allowed(principal: Principal, name: str, standing: Callable[[], _Standing]) -> Actions:
-    if principal.is_unlimited:
-        return EVERYTHING
-    if principal.grants is not None:
-        return principal.grants.get(name, NOTHING)
+def _looked_up(principal: Principal, name: str, standing: Callable[[], _Standing]) -> Actions:
     actions = EVERYTHING if principal.is_admin else _by_owner(principal, name, standing())
     if principal.scopes is None:
         return actions
@@ -220,8 +228,6 @@ def require(*, principal: Principal, action: Action, name: str) -> None:
     Raises Unauthorized when signing in, or another token, might help; NameUnknown when the caller
     may not even know whether the repository exists; Denied when they asked for more than reading.
     """
-    if principal.is_unlimited:
-        return
     actions = allowed(principal=principal, name=name)
     if action in actions:
         return

@@ -39,6 +39,12 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
+@functools.cache
+def is_sqlite() -> bool:
+    """Whether the database is SQLite. The connection knows, and takes a while to be found."""
+    return connection.vendor == "sqlite"
+
+
 def fetch(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """The rows of a statement that is written out.
 

@@ -26,10 +26,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from django.db import Error as DatabaseError
-from django.db import connection
 
 from repositories import generations
-from repositories.database import execute, fetch
+from repositories.database import execute, fetch, is_sqlite
 
 LOOK_SECONDS = 1.0
 GOOD_SECONDS = 2.0
@@ -100,7 +99,7 @@ def alone() -> int | None:
     What was remembered in another period is worth nothing. Outside of transactions only: inside
     there are no new rows to see.
     """
-    if connection.vendor == "sqlite":
+    if is_sqlite():
         return 0
     asked_at, standing = now(), _standing
     # One thread looks; the others go by the last look while that is good, and do without after.
@@ -137,7 +136,7 @@ def announce() -> None:
     well, which keeps the host's row fresh. Waits `NOTICED_SECONDS` where a host is new beside
     others, and otherwise for nothing.
     """
-    if connection.vendor == "sqlite":
+    if is_sqlite():
         return
     mine, others = _look()
     while not (mine and (mine.is_settled or not others)):

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from repositories import generations, hosts
+from repositories.waiting import may_wait
 
 MOST_ANSWERS = 4096
 MOST_BYTES = 8 * 1024 * 1024
@@ -127,7 +128,9 @@ def remembered(*, by: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
 def _usable() -> generations.Generations | None:
     """The generations, unless answers are not to be remembered: inside a transaction they never
     are, which sees what it has done itself and nobody else can see yet."""
-    if not settings.REMEMBER_ANSWERS or connections[DEFAULT_DB_ALIAS].in_atomic_block:
+    if not settings.REMEMBER_ANSWERS:
+        return None
+    if may_wait() and connections[DEFAULT_DB_ALIAS].in_atomic_block:  # others use no database
         return None
     try:
         return generations.shared()

@@ -1,7 +1,7 @@
 """A request as the handlers see it: parsed once, and free of any framework."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -11,6 +11,12 @@ from repositories.access import ANONYMOUS, Principal
 from repositories.oci.errors import RequestInvalid
 
 MAX_QUERY_FIELDS = 64
+
+
+@cache  # we ask for a dozen different ones
+def _key_of(header: str) -> str:
+    key = header.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
 class Request:
@@ -26,13 +32,10 @@ class Request:
 
     def header(self, name: str) -> str | None:
         """The value of a header; None when it was not sent."""
-        key = name.upper().replace("-", "_")
-        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            key = f"HTTP_{key}"
-        value = self._environ.get(key)
+        value = self._environ.get(_key_of(name))
         return value if value is None or isinstance(value, str) else str(value)
 
-    @cached_property
+    @property
     def address(self) -> str:
         """The client's address, beyond trusted proxies."""
         return client_address(self._environ)

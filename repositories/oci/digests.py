@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import NamedTuple, Self
 
 from repositories.oci.errors import DigestInvalid
@@ -21,13 +22,7 @@ class Digest(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Self:
         """The digest that `text` spells. Raises DigestInvalid."""
-        match = _DIGEST.fullmatch(text)
-        if match is None:
-            raise DigestInvalid(
-                "invalid digest: write sha256: and 64, or sha512: and 128, lower-case hex digits",
-                detail={"digest": text[:200]},
-            )
-        return cls(match[1] or match[3], match[2] or match[4])
+        return cls(*_split(text))
 
     @classmethod
     def of(cls, content: bytes, algorithm: str = CANONICAL) -> Self:
@@ -36,6 +31,17 @@ class Digest(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.hex}"
+
+
+@lru_cache(maxsize=1024)  # what raises is not kept
+def _split(text: str) -> tuple[str, str]:
+    match = _DIGEST.fullmatch(text)
+    if match is None:
+        raise DigestInvalid(
+            "invalid digest: write sha256: and 64, or sha512: and 128, lower-case hex digits",
+            detail={"digest": text[:200]},
+        )
+    return match[1] or match[3], match[2] or match[4]
 
 
 def validate_algorithm(name: str) -> str:
