@@ -13,8 +13,8 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db.models import OuterRef, Q, QuerySet, Subquery, Value
 
-from accounts.models import AccessToken, Membership, Team, User
-from repositories.database import fetch
+from accounts.models import AccessToken, Membership, Robot, Team, User
+from repositories.database import fetch, now
 from repositories.models import Repository, RepositoryGrant
 from repositories.oci.errors import Denied, NameUnknown, Unauthorized
 from repositories.oci.names import is_repository, team_of
@@ -83,10 +83,20 @@ class Principal:
 
 
 ANONYMOUS = Principal()
-# Written out: each list that is asked for with a bearer token begins with it.
+# Written out: each list that is asked for with a bearer token begins with one of these.
 _ACTIVE_USER = (
     "SELECT username, is_superuser, source FROM accounts_user WHERE id = %s AND is_active"
 )
+_USABLE_CREDENTIAL = """
+SELECT token.kind, token.name, token.hint, token.scopes, robot.name, team.name,
+    owner.id, owner.username, owner.is_superuser, owner.source
+FROM accounts_accesstoken AS token
+LEFT JOIN accounts_user AS owner ON owner.id = token.user_id
+LEFT JOIN accounts_robot AS robot ON robot.id = token.robot_id
+LEFT JOIN accounts_team AS team ON team.id = robot.team_id
+WHERE token.id = %s AND (token.expires_at IS NULL OR token.expires_at > %s)
+    AND (owner.is_active OR robot.is_active)
+"""
 
 
 def principal_of(user: User, *, credential: str = "", address: str = "") -> Principal:
@@ -378,13 +388,26 @@ def _within(scopes: tuple[TokenScope, ...], action: Action) -> Q:
 def _as_it_is_now(principal: Principal) -> Principal:
     """What a bearer token's owner may see: lists go by the database, not by the token."""
     if principal.token_id is not None:
-        tokens = AccessToken.objects.select_related("user", "robot__team")
-        token = tokens.filter(pk=principal.token_id).first()
-        return principal_of_token(token) if token and token.is_usable else ANONYMOUS
+        token = _usable_token(principal.token_id)
+        return principal_of_token(token) if token else ANONYMOUS
     if principal.user_id is None:
         return ANONYMOUS
-    for username, is_superuser, source in fetch(_ACTIVE_USER, [principal.user_id]):
-        user = User(pk=principal.user_id, username=username, source=source)
-        user.is_superuser = bool(is_superuser)
-        return principal_of(user)
+    for row in fetch(_ACTIVE_USER, [principal.user_id]):
+        return principal_of(_user(principal.user_id, *row))
     return ANONYMOUS
+
+
+def _usable_token(id: int) -> AccessToken | None:
+    """The token, as far as `principal_of_token` asks for it."""
+    for kind, name, hint, scopes, robot, team, *owner in fetch(_USABLE_CREDENTIAL, [id, now()]):
+        token = AccessToken(pk=id, kind=kind, name=name, hint=hint, scopes=scopes)
+        if robot is None:
+            token.user = _user(*owner)
+        else:
+            token.robot = Robot(name=robot, team=Team(name=team))
+        return token
+    return None
+
+
+def _user(id: int, username: str, is_superuser: bool, source: str) -> User:
+    return User(pk=id, username=username, is_superuser=bool(is_superuser), source=source)
