@@ -84,7 +84,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         self.keepalived_conns = Waiting()
         # Not above: gunicorn reads this file before there is a Django.
         from registry_site import quick  # noqa: PLC0415
+        from repositories import database  # noqa: PLC0415
 
+        self._release = database.release
         if quick.can_be_used(self):
             self._reader = quick.Reader(self.cfg)
         super().init_process()
@@ -173,12 +175,18 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         A client that pulls sends the next request as soon as it has the answer. Waiting for it a
         moment here saves the way back to the poller and two changes of threads for each. Where the
         poller answers, it has tried: this client asks for what takes waiting.
+
+        A thread that has nothing to do leaves its connection to the database to the next: one that
+        was just used knows the tables and the statements, and as many are open as are needed.
         """
-        keep = self._handle_one(conn)
-        for _ in range(_MOST_IN_A_ROW):
-            if keep is not True or not self.alive or not _has_more(conn.sock):
-                break
+        try:
             keep = self._handle_one(conn)
+            for _ in range(_MOST_IN_A_ROW):
+                if keep is not True or not self.alive or not _has_more(conn.sock):
+                    break
+                keep = self._handle_one(conn)
+        finally:
+            self._release()
         return keep
 
     def _handle_one(self, conn: Any) -> Any:

@@ -11,9 +11,10 @@ import threading
 import time
 from typing import Any
 
-# What stays at most, and how many seconds a connection that nobody takes is trusted.
-_MOST = 16
-_SECONDS = 30.0
+# What stays at most, and how many seconds a connection that nobody takes is trusted: where the
+# server went away without a word, the kernel has noticed (see the settings' `keepalives`).
+_MOST = 64
+_SECONDS = 300.0
 
 _parked: list[tuple[float, Any]] = []  # the last one first: it is the warmest
 _lock = threading.Lock()
