@@ -26,7 +26,7 @@ def record(
     outcome: AuditEvent.Outcome = AuditEvent.Outcome.DONE,
 ) -> None:
     """Write down that `actor` did `action` to `target`."""
-    database.insert(
+    database.insert_later(
         "accounts_auditevent",
         [
             {
@@ -68,4 +68,6 @@ def purge(*, age: timedelta) -> int:
 
 def _clean(text: str, most: int) -> str:
     """PostgreSQL takes no NUL in a text; and a log is read by people."""
+    if text.isprintable():
+        return text[:most]
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:most]

@@ -71,8 +71,6 @@ def _database() -> dict[str, Any]:
             "keepalives_idle": 10,
             "keepalives_interval": 5,
             "keepalives_count": 2,
-            # Of what `repositories/database.py` runs; Django's own cursors prepare nothing.
-            "prepare_threshold": 2,
             **database.get("OPTIONS", {}),
         }
     return database

@@ -14,7 +14,7 @@ from repositories.access import (
     require_source,
 )
 from repositories.audit import record
-from repositories.database import again_on_conflict, fetch, lock_digest, now
+from repositories.database import again_on_conflict, fetch, lock_digest, now, writing
 from repositories.first_push import repository_for_push
 from repositories.limits import Limits
 from repositories.memory import forget_on_commit, remembered
@@ -191,7 +191,7 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
     """
     require_source(principal=principal, name=source)
     # No lock: the new link's foreign key does not let the blob go (see `again_on_conflict`).
-    with transaction.atomic():
+    with writing():
         held = read_only.hold(repository)
         for blob_id, size, name in _sources(source, digest):
             if principal.is_unlimited or Action.PULL in allowed(principal=principal, name=name):

@@ -32,11 +32,16 @@ _MOST_RUNS = 5  # each that a deadlock ended has waited for a second
 _STEP_BACK_SECONDS = 0.1
 # How many times as long as it had SQLite to itself somebody in no hurry leaves it to others.
 _REST = 3
+_LOCK = "SELECT pg_advisory_xact_lock(1, 1)"
+_LOCK_SHARED = "SELECT pg_advisory_xact_lock_shared(1, 1)"
 _used = threading.local()  # connections are a thread's own
+_waiting = threading.local()  # what `writing` has gathered so far
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+
+Statement = tuple[str, Sequence[Any]]
 
 
 @functools.cache
@@ -46,42 +51,79 @@ def is_sqlite() -> bool:
 
 
 def fetch(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of a statement that is written out.
+    """The rows of a statement that is written out, if it has any.
 
-    Pulls and pushes write theirs out: building one anew costs more than running it.
+    Pulls and pushes write theirs out: building one anew costs more than running it. On PostgreSQL
+    it is prepared on its second use: planning a look-up takes longer than running it, and these go
+    by unique indexes whatever their values are. Lists, which Django's cursors run, are planned for
+    the values that they have: see decision 0025.
     """
-    with _running(statement, values) as cursor:
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
-    return rows
+    database: Any = connections[DEFAULT_DB_ALIAS]  # the proxy would look it up at each attribute
+    if not is_sqlite() and database.has_turns:
+        rows: list[tuple[Any, ...]] = database.run([(statement, values)])
+        return rows
+    with database.cursor() as cursor:
+        cursor.execute(statement, values)
+        return [] if cursor.description is None else list(cursor.fetchall())
 
 
 def execute(statement: str, values: Sequence[Any]) -> None:
     """Run a statement that is written out and whose rows, if any, say nothing."""
-    with _running(statement, values):
-        pass
+    fetch(statement, values)
+
+
+def later(statement: str, values: Sequence[Any]) -> None:
+    """Run a statement whose rows say nothing at the end of the block of `writing`, or now."""
+    gathered: list[Statement] | None = getattr(_waiting, "statements", None)
+    if gathered is None:
+        execute(statement, values)
+    else:
+        gathered.append((statement, values))
 
 
 @contextmanager
-def _running(statement: str, values: Sequence[Any]) -> Iterator[Any]:
-    """The cursor of a statement that has run.
+def writing() -> Iterator[None]:
+    """A transaction, at the end of which is run what it was told `later`: on PostgreSQL in one turn
+    with COMMIT.
 
-    On PostgreSQL one of psycopg's own, which has it prepared on its second use: planning a look-up
-    takes longer than running it, and these go by unique indexes whatever their values are. Lists,
-    which Django's cursors run, are planned for the values that they have: see decision 0025. What
-    Django's cursor does besides is not needed, and a third of the processor time of a small
-    statement.
+    So nothing in the block sees any of that, nor may depend on its being there.
     """
-    database: Any = connections[DEFAULT_DB_ALIAS]  # the proxy would look it up at each attribute
-    if database.vendor == "sqlite" or database.queries_logged or database.execute_wrappers:
-        with database.cursor() as cursor:
-            cursor.execute(statement, values)
-            yield cursor
-        return
-    database.ensure_connection()
-    database.validate_no_broken_transaction()
-    with database.wrap_database_errors, database.Database.Cursor(database.connection) as cursor:
-        cursor.execute(statement, values)
-        yield cursor
+    with transaction.atomic():
+        outer, _waiting.statements = getattr(_waiting, "statements", None), []
+        try:
+            yield
+            gathered: list[Statement] = _waiting.statements
+        finally:
+            _waiting.statements = outer
+        _finish(gathered)
+
+
+def look_after_commit(statement: str) -> None:
+    """Have PostgreSQL run a look-up right after COMMIT in the same turn, where that can be."""
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    if not is_sqlite():
+        database.look_after_commit((statement, ()))
+
+
+def seen_after_commit() -> list[tuple[Any, ...]] | None:
+    """What that has found, for whom the commit calls back first; None where it did not run."""
+    if is_sqlite():
+        return None
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    rows: list[tuple[Any, ...]] | None = database.take_rows_after_commit()
+    return rows
+
+
+def _finish(gathered: Sequence[Statement]) -> None:
+    """Run the statements in their order, if there are any, and then nothing more in the block."""
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    if is_sqlite() or not database.has_turns:
+        for statement, values in gathered:
+            execute(statement, values)
+    elif gathered and database.savepoint_ids:  # inside of somebody else's transaction
+        database.run(gathered)
+    else:
+        database.run_on_end(gathered)
 
 
 def insert(table: str, rows: Iterable[dict[str, object]], *, otherwise: str = "") -> None:
@@ -89,6 +131,13 @@ def insert(table: str, rows: Iterable[dict[str, object]], *, otherwise: str = ""
     rows = list(rows)
     if rows:
         execute(*_insertion(table, rows, otherwise))
+
+
+def insert_later(table: str, rows: Iterable[dict[str, object]], *, otherwise: str = "") -> None:
+    """The same, `later`."""
+    rows = list(rows)
+    if rows:
+        later(*_insertion(table, rows, otherwise))
 
 
 def insert_returning(
@@ -128,7 +177,7 @@ def now(*, ago: timedelta = timedelta()) -> Any:
 
 def for_update() -> str:
     """What locks the rows of a SELECT; SQLite has one writer at a time anyway."""
-    return "FOR UPDATE" if connection.features.has_select_for_update else ""
+    return "" if is_sqlite() else "FOR UPDATE"
 
 
 def refresh() -> None:
@@ -146,7 +195,7 @@ def refresh() -> None:
 
 def _is_quiet() -> bool:
     raw = connection.connection
-    if raw is None or connection.vendor != "postgresql" or raw.closed:
+    if raw is None or is_sqlite() or raw.closed:
         return False
     return parking.is_quiet(raw)
 
@@ -156,15 +205,15 @@ def release() -> None:
 
     On PostgreSQL a slow client would hold a connection that others need. On SQLite nothing is held.
     """
-    database = connections[DEFAULT_DB_ALIAS]
-    if database.vendor == "postgresql" and not database.in_atomic_block:
-        database.park()  # type: ignore[attr-defined]
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    if not is_sqlite() and not database.in_atomic_block:
+        database.park()
 
 
 @contextmanager
 def snapshot() -> Iterator[None]:
     """Read the rows of one moment, while others write; in no transaction."""
-    if connection.vendor == "postgresql":
+    if not is_sqlite():
         with transaction.atomic():
             execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", [])
             execute("SET LOCAL idle_in_transaction_session_timeout = 0", [])
@@ -182,7 +231,7 @@ def lock_digest(digest: Digest) -> None:
 
     SQLite has one writer at a time anyway.
     """
-    if connection.vendor == "postgresql":
+    if not is_sqlite():
         execute("SELECT pg_advisory_xact_lock(%s)", [_key(digest)])
 
 
@@ -191,7 +240,7 @@ def lock_digests(digests: Iterable[Digest]) -> None:
 
     In one order, so that two cannot wait for each other.
     """
-    if connection.vendor == "postgresql":
+    if not is_sqlite():
         keys = sorted(_key(digest) for digest in digests)
         execute("SELECT pg_advisory_xact_lock(key) FROM unnest(%s::bigint[]) AS key", [keys])
 
@@ -207,17 +256,30 @@ def give_way(*, since: float) -> None:
     and would find it taken each time; PostgreSQL's locks are rows'. With as long as the caller had,
     a push took 1.85 times its time beside the collector (`benchmarks.garbage`).
     """
-    if connection.vendor == "sqlite":
+    if is_sqlite():
         time.sleep(_REST * (time.monotonic() - since))
 
 
-def lock_limits(*, shared: bool) -> None:
-    """Keep what limits writes as it is, with others or alone, until the transaction ends.
+def lock_limits() -> None:
+    """Keep what limits writes as it is, alone, until the transaction ends.
 
     As `lock_digest`, in the other space of keys that PostgreSQL has.
     """
-    if connection.vendor == "postgresql":
-        execute(f"SELECT pg_advisory_xact_lock{'_shared' if shared else ''}(1, 1)", [])
+    if not is_sqlite():
+        execute(_LOCK, [])
+
+
+def fetch_holding(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Keep what limits writes as it is, with others, and the rows of a statement that looks at it
+    then. On PostgreSQL in one turn with BEGIN: all who push begin with this."""
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    if is_sqlite():
+        return fetch(statement, values)
+    if database.has_turns:
+        rows: list[tuple[Any, ...]] = database.run([(_LOCK_SHARED, ()), (statement, values)])
+        return rows
+    execute(_LOCK_SHARED, [])
+    return fetch(statement, values)
 
 
 def again_on_conflict(function: Callable[P, R]) -> Callable[P, R]:

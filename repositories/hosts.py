@@ -23,12 +23,12 @@ import time
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import Error as DatabaseError
 
 from repositories import generations
-from repositories.database import execute, fetch, is_sqlite
+from repositories.database import execute, fetch, is_sqlite, look_after_commit
 
 LOOK_SECONDS = 1.0
 GOOD_SECONDS = 2.0
@@ -52,6 +52,8 @@ _REMOVE = """
 DELETE FROM repositories_host
 WHERE key <> %s AND abs(extract(epoch FROM clock_timestamp() - seen_at)) > %s
 """
+
+Rows = list[tuple[Any, ...]]
 
 logger = logging.getLogger(__name__)
 
@@ -129,16 +131,21 @@ def _look_again() -> _Standing:
     return _standing
 
 
-def announce() -> None:
+def look_on_commit() -> None:
+    """Have what `announce` looks at first come with COMMIT. Inside a transaction."""
+    look_after_commit(_ROWS)
+
+
+def announce(seen: Rows | None = None) -> None:
     """Return when no host can be using what it remembers of before this call. Raises Error.
 
     To be called after a change is committed and before it is acknowledged. The job loop calls it as
-    well, which keeps the host's row fresh. Waits `NOTICED_SECONDS` where a host is new beside
-    others, and otherwise for nothing.
+    well, which keeps the host's row fresh. `seen` is what came with COMMIT (`look_on_commit`).
+    Waits `NOTICED_SECONDS` where a host is new beside others, and otherwise for nothing.
     """
     if is_sqlite():
         return
-    mine, others = _look()
+    mine, others = _look(seen)
     while not (mine and (mine.is_settled or not others)):
         time.sleep(NOTICED_SECONDS)
         before = mine
@@ -148,10 +155,10 @@ def announce() -> None:
             return
 
 
-def _look() -> tuple[_Row | None, list[_Row]]:
+def _look(seen: Rows | None = None) -> tuple[_Row | None, list[_Row]]:
     """This host's row, and those of others as they were once it was there to be seen."""
     key = _identity().key
-    mine, others = _rows(key)
+    mine, others = _rows(key, seen)
     if mine is None:
         execute(_REGISTER, [key])
         mine, others = _rows(key)
@@ -162,8 +169,8 @@ def _look() -> tuple[_Row | None, list[_Row]]:
     return mine, others
 
 
-def _rows(key: str) -> tuple[_Row | None, list[_Row]]:
-    rows = [_Row(*row) for row in fetch(_ROWS, [])]
+def _rows(key: str, seen: Rows | None = None) -> tuple[_Row | None, list[_Row]]:
+    rows = [_Row(*row) for row in (fetch(_ROWS, []) if seen is None else seen)]
     mine = next((row for row in rows if row.key == key), None)
     return mine, [row for row in rows if row.key != key]
 

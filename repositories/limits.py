@@ -5,7 +5,8 @@ a limit calls `change`, which waits for those that are under way and keeps the n
 nothing is committed under limits that were not in force any more, on any host.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from django.db.models import Exists, QuerySet
 
@@ -51,19 +52,22 @@ def hold(repository: str) -> Limits:
 
     With an empty name: those of the registry alone.
     """
-    database.lock_limits(shared=True)
-    return look(repository)
+    return _limits(repository, database.fetch_holding)
 
 
 def change() -> None:
     """Wait for all who hold limits, and keep others waiting. The first thing in a transaction."""
-    database.lock_limits(shared=False)
+    database.lock_limits()
 
 
 def look(repository: str) -> Limits:
     """The limits as they are now; they may change at once."""
+    return _limits(repository, database.fetch)
+
+
+def _limits(repository: str, fetch: Callable[..., list[tuple[Any, ...]]]) -> Limits:
     team = team_of(repository)
-    ((is_read_only, is_archived, own_tags, common_tags, *rest),) = database.fetch(
+    ((is_read_only, is_archived, own_tags, common_tags, *rest),) = fetch(
         _LIMITS, [repository, team]
     )
     team_id, team_most, team_used, id, most, used = rest

@@ -10,7 +10,15 @@ from django.db import transaction
 from repositories import deleted, needs, protection, quotas, read_only, reviews, tags
 from repositories.access import Action, Principal, allowed, name_unknown
 from repositories.audit import record
-from repositories.database import again_on_conflict, execute, fetch, insert, now, placeholders
+from repositories.database import (
+    again_on_conflict,
+    fetch,
+    insert_later,
+    later,
+    now,
+    placeholders,
+    writing,
+)
 from repositories.first_push import repository_for_push
 from repositories.memory import forget_on_commit, remembered
 from repositories.models import Manifest, ManifestBlob, Repository
@@ -44,10 +52,10 @@ WHERE repository.name = %s AND tag.name = %s
 # The manifest, where it was pushed before; and whether any blob is damaged, which hardly ever one
 # is. The order is that of an index which has no others.
 _PLACE = """
-SELECT manifest.id, (
+SELECT '' AS digest, manifest.id, CASE WHEN (
     SELECT blob.damaged_at FROM repositories_blob AS blob
     WHERE blob.damaged_at IS NOT NULL ORDER BY blob.damaged_at LIMIT 1
-) IS NOT NULL
+) IS NULL THEN 0 ELSE 1 END AS size
 FROM repositories_manifest AS manifest
 WHERE manifest.repository_id = %s AND manifest.digest = %s
 """
@@ -57,8 +65,9 @@ JOIN repositories_bloblink AS link ON link.id = part.link_id
 JOIN repositories_blob AS blob ON blob.id = link.blob_id
 WHERE part.manifest_id = %s AND blob.damaged_at IS NOT NULL LIMIT 1
 """
+# And the repository's links to the blobs that it is made of, in the same turn.
 _LINKS = """
-SELECT blob.digest, link.id, blob.size
+UNION ALL SELECT blob.digest, link.id, blob.size
 FROM repositories_blob AS blob
 JOIN repositories_bloblink AS link ON link.blob_id = blob.id AND link.repository_id = %s
 WHERE blob.damaged_at IS NULL AND blob.digest IN
@@ -175,16 +184,17 @@ def _store(
     payload: bytes,
     parsed: oci.ParsedManifest,
 ) -> Fill | None:
-    with transaction.atomic():
+    with writing():
         held = read_only.hold(repository)
         repository_id = repository_for_push(principal=principal, name=repository, found=held)
-        place = fetch(_PLACE, [repository_id, str(digest)])
-        manifest_id, may_be_damaged = place[0] if place else (None, False)
-        if may_be_damaged and fetch(_DAMAGED_PARTS, [manifest_id]):
-            _links(repository_id, parsed)
+        here = _look(repository_id, digest, parsed)
+        manifest_id = here.manifest_id
+        if here.may_be_damaged and fetch(_DAMAGED_PARTS, [manifest_id]):
+            _checked(here.links, parsed)
         # Otherwise its blobs are here, whole, and cannot have left since.
         if manifest_id is None or not _is_held(manifest_id):
-            manifest_id = _insert(principal, repository_id, digest, payload, parsed)
+            links = _checked(here.links, parsed)
+            manifest_id = _insert(principal, repository_id, digest, payload, parsed, links)
         tags.move(
             principal=principal,
             repository=repository,
@@ -212,20 +222,37 @@ def _note_push(repository_id: int) -> None:
     Once a second is enough: otherwise everybody who pushes to the same repository would wait for
     one another's commits.
     """
-    execute(_PUSHED, [now(), repository_id, now(ago=timedelta(seconds=1))])
+    later(_PUSHED, [now(), repository_id, now(ago=timedelta(seconds=1))])
 
 
-def _links(repository_id: int, parsed: oci.ParsedManifest) -> Mapping[Digest, int]:
+class _Here(NamedTuple):
+    """What the repository has of a manifest that is pushed: itself, perhaps, and links to its blobs
+    with their sizes in bytes."""
+
+    manifest_id: int | None
+    may_be_damaged: bool
+    links: Mapping[str, tuple[int, int]]
+
+
+def _look(repository_id: int, digest: Digest, parsed: oci.ParsedManifest) -> _Here:
+    needed = sorted({str(blob.digest) for blob in parsed.stored_blobs})
+    query, values = _PLACE, [repository_id, str(digest)]
+    if needed:
+        query += _LINKS + placeholders(len(needed))
+        values += [repository_id, *needed]
+    links = {known: (id, size) for known, id, size in fetch(query, values)}
+    manifest_id, is_any_damaged = links.pop("", (None, 0))
+    return _Here(manifest_id, bool(is_any_damaged), links)
+
+
+def _checked(
+    links: Mapping[str, tuple[int, int]], parsed: oci.ParsedManifest
+) -> Mapping[Digest, int]:
     """The repository's links to the blobs that the image is made of, by digest.
 
     Raises ManifestBlobUnknown for those that it lacks, ManifestInvalid for a wrong size.
     """
-    needed = {str(blob.digest) for blob in parsed.stored_blobs}
-    if not needed:
-        return {}
-    rows = fetch(_LINKS + placeholders(len(needed)), [repository_id, *sorted(needed)])
-    found = {digest: (link, size) for digest, link, size in rows}
-    missing = sorted(needed - found.keys())
+    missing = sorted({str(blob.digest) for blob in parsed.stored_blobs} - links.keys())
     if missing:
         raise ManifestBlobUnknown(
             f"{len(missing)} of the manifest's blobs are not in this repository, or damaged; push "
@@ -233,13 +260,13 @@ def _links(repository_id: int, parsed: oci.ParsedManifest) -> Mapping[Digest, in
             detail=[{"digest": digest} for digest in missing],
         )
     for blob in parsed.stored_blobs:
-        actual = found[str(blob.digest)][1]
+        actual = links[str(blob.digest)][1]
         if blob.size != actual:
             raise ManifestInvalid(
                 f"the manifest gives {blob.digest} {blob.size} bytes, and it has {actual}",
                 detail={"digest": str(blob.digest), "size": actual},
             )
-    return {blob.digest: found[str(blob.digest)][0] for blob in parsed.stored_blobs}
+    return {blob.digest: links[str(blob.digest)][0] for blob in parsed.stored_blobs}
 
 
 def _insert(
@@ -248,15 +275,15 @@ def _insert(
     digest: Digest,
     payload: bytes,
     parsed: oci.ParsedManifest,
+    links: Mapping[Digest, int],
 ) -> int:
-    """The id of the manifest's new row. Raises ManifestBlobUnknown, ManifestInvalid."""
-    links = _links(repository_id, parsed)
+    """The id of the manifest's new row."""
     subject = str(parsed.subject.digest) if parsed.subject else ""
     referrer = parsed.referrer(digest=digest, size=len(payload))
     row = [repository_id, str(digest), parsed.media_type, payload, parsed.artifact_type]
     manifest_id: int = fetch(_INSERT, [*row, subject, referrer, now(), principal.name])[0][0]
     first_layer = 1 if parsed.config else 0
-    insert(
+    insert_later(
         "repositories_manifestblob",
         (
             {
@@ -268,7 +295,7 @@ def _insert(
             for position, blob in enumerate(parsed.stored_blobs)
         ),
     )
-    insert(
+    insert_later(
         "repositories_manifestchild",
         (
             {"parent_id": manifest_id, "digest": str(child.digest), "position": position}

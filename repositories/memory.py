@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from repositories import generations, hosts
+from repositories.database import seen_after_commit
 from repositories.waiting import may_wait
 
 MOST_ANSWERS = 4096
@@ -146,14 +147,16 @@ def forget_on_commit(*repositories: str) -> None:
     rows need not: no answer that was found becomes wrong by them.
     Raises OSError, before anything is committed, where the change could not be made known.
     """
+    hosts.look_on_commit()
     transaction.on_commit(partial(_forget, generations.shared(), *repositories))
 
 
 def _forget(file: generations.Generations | None, *repositories: str) -> None:
+    seen = seen_after_commit()
     if file is not None:
         for repository in (*repositories, REGISTRY):
             file.bump(repository)
-    hosts.announce()
+    hosts.announce(seen)
 
 
 def forget_everything() -> None:

@@ -125,8 +125,8 @@ def nominate_made(kind: Kind, statement: str, values: Sequence[object]) -> None:
 
     For links and blobs, which are nominated always.
     """
-    if connection.vendor == "postgresql":  # in one turn; the statements are written in our code
-        database.execute(
+    if not database.is_sqlite():  # in one turn; the statements are written in our code
+        database.later(
             f"WITH made AS ({statement}) {_NOMINATE_MADE}", [*values, kind.value, database.now()]
         )
     else:

@@ -12,6 +12,7 @@ from repositories.database import (
     fetch,
     for_update,
     insert,
+    insert_later,
     now,
     pieces,
     placeholders,
@@ -97,7 +98,8 @@ def move(
         query = _ELSEWHERE + placeholders(len(fixed))
         there = fetch(query, [repository_id, manifest_id, *fixed])
         protection.require_movable(held, [name for (name,) in there])
-    insert("repositories_tag", [r for r in rows if r["name"] not in fixed], otherwise=_MOVE)
+    movable = [row for row in rows if row["name"] not in fixed]
+    insert_later("repositories_tag", movable, otherwise=_MOVE)
     # Also where all of them seem to be new: another push may just have made one, which this moves.
     forget_on_commit(repository)
     reviews.nominate(Kind.MANIFEST, set(current.values()) - {manifest_id})
@@ -177,7 +179,7 @@ def _record_each(
     principal: Principal, repository_id: int, moves: Iterable[tuple[str, str]]
 ) -> None:
     row = {"repository_id": repository_id, "changed_by": principal.name, "changed_at": now()}
-    insert(
+    insert_later(
         "repositories_tagchange",
         [{**row, "digest": digest, "name": name} for digest, name in moves],
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,14 +20,18 @@ from types import FrameType, TracebackType
 from typing import Any
 from unittest import mock
 
-from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 from django.db.transaction import Atomic
 
 from repositories import memory
+from repositories.postgresql import turns
+from repositories.postgresql.base import DatabaseWrapper
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS = tuple(f"{ROOT / folder}/" for folder in ("repositories", "accounts", "api", "registry_site"))
+# By which statements go to the database, whoever's they are.
+MERE_WAYS = (f"{ROOT}/repositories/database.py", f"{ROOT}/repositories/postgresql/")
 CHANGES = re.compile(
     r"""
       DELETE\ FROM\ "?repositories_(repository|manifest|tag|bloblink)"?\b
@@ -58,14 +62,15 @@ class Watch:
         self._blocks: list[tuple[Atomic, _Block]] = []
         self._thread = threading.get_ident()
 
-    def statement(self, execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+    def statement(self, sql: str) -> None:
+        if threading.get_ident() != self._thread:
+            return
         if CHANGES.search(sql) and (culprit := _ours(sys._getframe(1))):
             change = f"{culprit}: {sql[:200]}"
             if self._blocks:
                 self._blocks[-1][1].changes.append(change)
             else:
                 self.offences.append(f"outside of a transaction, {change}")
-        return execute(sql, *rest)
 
     def forgets(self, hook: object) -> None:
         if self._blocks and isinstance(hook, partial) and hook.func is memory._forget:
@@ -96,7 +101,7 @@ def _ours(frame: FrameType | None) -> str:
     """The innermost code of ours that the frame was called by, if any; migrations are not meant."""
     while frame is not None:
         path = frame.f_code.co_filename
-        if path.startswith(OURS) and not path.endswith("/repositories/database.py"):
+        if path.startswith(OURS) and not path.startswith(MERE_WAYS):
             return "" if "/migrations/" in path else f"{path}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
@@ -107,6 +112,7 @@ def watch() -> Iterator[list[str]]:
     """What was found, when the block ends."""
     found = Watch()
     enter, leave, on_commit = Atomic.__enter__, Atomic.__exit__, BaseDatabaseWrapper.on_commit
+    execute, run, run_on_end = CursorWrapper.execute, turns.run, DatabaseWrapper.run_on_end
 
     def entering(block: Atomic) -> None:
         found.enters(block, sys._getframe(1))
@@ -125,10 +131,30 @@ def watch() -> Iterator[list[str]]:
         found.forgets(hook)
         on_commit(self, hook, robust)
 
+    def executing(self: CursorWrapper, sql: str, params: Any = None) -> Any:
+        found.statement(sql)
+        return execute(self, sql, params)
+
+    def running(raw: Any, statements: Sequence[turns.Statement], **rest: Any) -> Any:
+        if not rest.get("commit"):  # those have been seen below
+            see(statements)
+        return run(raw, statements, **rest)
+
+    def running_on_end(self: DatabaseWrapper, statements: Sequence[turns.Statement]) -> None:
+        see(statements)
+        run_on_end(self, statements)
+
+    def see(statements: Sequence[turns.Statement]) -> None:
+        for sql, _ in statements:
+            found.statement(sql)
+
+    # No execute_wrapper: where there is one, statements are run one by one (`has_turns`).
     with (
         mock.patch.object(Atomic, "__enter__", entering),
         mock.patch.object(Atomic, "__exit__", leaving),
         mock.patch.object(BaseDatabaseWrapper, "on_commit", hooking),
-        connection.execute_wrapper(found.statement),
+        mock.patch.object(CursorWrapper, "execute", executing),
+        mock.patch.object(turns, "run", running),
+        mock.patch.object(DatabaseWrapper, "run_on_end", running_on_end),
     ):
         yield found.offences

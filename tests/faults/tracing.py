@@ -106,7 +106,7 @@ def traced(server: LiveServer, *options: str, system_calls: Sequence[str]) -> It
     pids = [argument for pid in server.workers() for argument in ("-p", str(pid))]
     with tempfile.TemporaryDirectory(prefix="berth-strace-") as folder:
         log, errors = Path(folder) / "calls", Path(folder) / "errors"
-        command = [program, "-f", "-y", "-s", "64", "-o", str(log)]
+        command = [program, "-f", "-y", "-s", "4096", "-o", str(log)]
         command += ["-e", f"trace={','.join(system_calls)}", *options, *pids]
         with (
             errors.open("w") as stderr,

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import psycopg
 import pytest
 from django.db import connection, transaction
 
@@ -56,8 +55,8 @@ def test_the_next_thread_takes_what_was_parked() -> None:
 
 
 def test_what_was_prepared_stays_prepared() -> None:
-    connection.ensure_connection()
-    psycopg.Cursor(connection.connection).execute("SELECT %s::int + 1", [1], prepare=True)
+    for _ in range(2):
+        assert database.fetch("SELECT %s::int + 1", [1]) == [(2,)]
     database.release()
     prepared = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%%::int + 1'"
     connection.ensure_connection()
