@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import DatabaseError, transaction
 from django.utils import timezone
@@ -35,6 +36,21 @@ from repositories.storage.base import UploadBusy, UploadGone, UploadWriter
 MAX_OPEN_PER_REPOSITORY = 1000
 MAX_OPEN_PER_USER = 100
 _QUICK_BYTES = 1024 * 1024
+
+# Each blob that is pushed asks all of these.
+_OPEN = """
+SELECT (SELECT COUNT(*) FROM (
+    SELECT 1 FROM repositories_upload WHERE repository_id = %s LIMIT %s
+) AS here), (SELECT COUNT(*) FROM (
+    SELECT 1 FROM repositories_upload WHERE started_by = %s LIMIT %s
+) AS theirs)
+"""
+_FIND = """
+SELECT upload.repository_id, upload.algorithm FROM repositories_upload AS upload
+JOIN repositories_repository AS repository ON repository.id = upload.repository_id
+WHERE upload.id = %s AND repository.name = %s
+"""
+_CLOSE = "DELETE FROM repositories_upload WHERE id = %s RETURNING repository_id"
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +79,14 @@ class Chunk:
         return self.length is not None and self.length <= _QUICK_BYTES
 
 
+class _Row(NamedTuple):
+    """A session's row."""
+
+    id: str
+    repository_id: int
+    algorithm: str
+
+
 def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) -> Session:
     """Open a session (end-4a, end-4c), making the repository on its first push.
 
@@ -74,24 +98,38 @@ def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) 
     quotas.require_open(found)
     repository_id = repository_for_push(principal=principal, name=repository, found=found)
     _check_limits(principal, repository_id)
-    upload = Upload(repository_id=repository_id, started_by=principal.name, algorithm=algorithm)
-    storage().create_upload(str(upload.id))
+    upload = str(uuid.uuid4())
+    row = {
+        "id": _key(upload),
+        "repository_id": repository_id,
+        "started_by": principal.name,
+        "algorithm": algorithm,
+        "started_at": database.now(),
+    }
+    storage().create_upload(upload)
     try:
-        upload.save(force_insert=True)
+        database.insert("repositories_upload", [row])
     except DatabaseError:
-        storage().delete_upload(str(upload.id))
+        storage().delete_upload(upload)
         raise
-    return Session(str(upload.id), repository)
+    return Session(upload, repository)
+
+
+def _key(upload: str) -> str:
+    """The session's id as this database has it in a statement that is written out."""
+    return uuid.UUID(upload).hex if database.is_sqlite() else upload
 
 
 def _check_limits(principal: Principal, repository_id: int) -> None:
-    limits: list[tuple[str, int, dict[str, object]]] = [
-        ("this repository", MAX_OPEN_PER_REPOSITORY, {"repository_id": repository_id})
-    ]
-    if not principal.is_anonymous:
-        limits.append(("you", MAX_OPEN_PER_USER, {"started_by": principal.name}))
-    for whose, most, condition in limits:
-        if Upload.objects.filter(**condition)[: most + 1].count() >= most:
+    # Of nobody in particular there may be any number.
+    theirs = 0 if principal.is_anonymous else MAX_OPEN_PER_USER
+    values = [repository_id, MAX_OPEN_PER_REPOSITORY, principal.name, theirs]
+    ((here, own),) = database.fetch(_OPEN, values)
+    for whose, count, most in (
+        ("this repository", here, MAX_OPEN_PER_REPOSITORY),
+        ("you", own, theirs),
+    ):
+        if most and count >= most:
             raise TooManyRequests(
                 f"{most} uploads of {whose} are open: finish or cancel some, or wait until stale "
                 "ones are purged",
@@ -136,7 +174,7 @@ def finish(*, repository: str, upload: str, digest: Digest, chunk: Chunk) -> Fil
         try:
             _verify(writer, digest)
         except DigestInvalid:
-            row.delete()
+            database.execute(_CLOSE, [_key(upload)])
             raise
         return _publish(writer, repository, digest, lambda: _close(row))
 
@@ -176,23 +214,20 @@ def cancel(*, repository: str, upload: str) -> None:
     row = _find(repository, upload)
     with transaction.atomic():
         read_only.hold(repository)
-        row.delete()
+        database.execute(_CLOSE, [_key(row.id)])
     storage().delete_upload(upload)
 
 
-def _find(repository: str, upload: str) -> Upload:
+def _find(repository: str, upload: str) -> _Row:
     """The session, if it was opened in `repository`. Only canonical UUID text names one."""
     try:
         is_canonical = str(uuid.UUID(upload)) == upload
     except ValueError:
         is_canonical = False
-    row = (
-        Upload.objects.filter(id=upload, repository__name=repository).first()
-        if is_canonical
-        else None
-    )
-    if row is None:
+    found = database.fetch(_FIND, [_key(upload), repository]) if is_canonical else []
+    if not found:
         raise _upload_unknown(upload)
+    row = _Row(upload, *found[0])
     try:
         storage().upload_size(upload)
     except UploadGone:
@@ -200,7 +235,7 @@ def _find(repository: str, upload: str) -> Upload:
     return row
 
 
-def _begin_anew(row: Upload) -> None:
+def _begin_anew(row: _Row) -> None:
     """Give a session that has lost its bytes an empty file. Raises BlobUploadUnknown.
 
     Its server was killed after it had moved the file to where blobs are and before it could commit,
@@ -209,9 +244,9 @@ def _begin_anew(row: Upload) -> None:
     """
     with transaction.atomic():
         if not list(Upload.objects.select_for_update().filter(id=row.id)):
-            raise _upload_unknown(str(row.id))
+            raise _upload_unknown(row.id)
         with suppress(FileExistsError):
-            storage().create_upload(str(row.id))
+            storage().create_upload(row.id)
 
 
 def _upload_unknown(upload: str) -> BlobUploadUnknown:
@@ -222,8 +257,8 @@ def _upload_unknown(upload: str) -> BlobUploadUnknown:
 
 
 @contextmanager
-def _writing(row: Upload, chunk: Chunk) -> Iterator[UploadWriter]:
-    upload = str(row.id)
+def _writing(row: _Row, chunk: Chunk) -> Iterator[UploadWriter]:
+    upload = row.id
     if not chunk.is_quick:
         database.release()
     try:
@@ -288,11 +323,10 @@ def _publish(
     return published.fill
 
 
-def _close(row: Upload) -> int:
+def _close(row: _Row) -> int:
     """Remove the session's row: one of two racing requests can. Raises BlobUploadUnknown."""
-    deleted, _ = Upload.objects.filter(id=row.id).delete()
-    if not deleted:
-        raise _upload_unknown(str(row.id))
+    if not database.fetch(_CLOSE, [_key(row.id)]):
+        raise _upload_unknown(row.id)
     return row.repository_id
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import OperationalError, connection
 
-from repositories import blobs, uploads
+from repositories import blobs, database, uploads
 from repositories.access import Principal
 from repositories.models import Blob, Repository, Upload
 from repositories.oci.digests import Digest
@@ -69,10 +69,11 @@ def test_a_session_that_cannot_be_saved_leaves_no_file(
 ) -> None:
     """R5: the database is full."""
 
-    def full(self: Upload, **options: object) -> None:
+    def full(table: str, rows: object) -> None:
+        assert table == "repositories_upload"
         raise OperationalError("database or disk is full")
 
-    monkeypatch.setattr(Upload, "save", full)
+    monkeypatch.setattr(database, "insert", full)
     with pytest.raises(OperationalError):
         uploads.start(principal=writer, repository=APP)
 
