@@ -68,7 +68,11 @@ def test_what_else_is_said_of_the_image(machine: Machine, tmp_path: Path) -> Non
     bring_tables(tmp_path / "registry-data")
     walk(machine, tmp_path, [start])
     assert answer_to_strangers(machine) == "401"
-    assert "-e REGISTRY_ANONYMOUS_ACCESS=push" in machine.docker("logs", "registry")
+    wait_for(  # it answers before it has told all of that
+        lambda: "-e REGISTRY_ANONYMOUS_ACCESS=push" in machine.docker("logs", "registry"),
+        seconds=10,
+        what="the text that says how everybody may push",
+    )
     walk(machine, tmp_path, [inside, backup])
     assert list((tmp_path / "backup" / "snapshots").iterdir())
 

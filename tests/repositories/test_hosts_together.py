@@ -117,7 +117,9 @@ class Machine:
         self._asked_at = world.now
         world.value = value = world.value + 1
         self._kept = None  # its own processes know by the generation
-        self.hosts.announce()
+        # The first look comes with the commit, or after it.
+        comes_with = world.random.random() < 0.5
+        self.hosts.announce(world.fetch(hosts._ROWS, []) if comes_with else None)
         world.acknowledged = max(world.acknowledged, value)
         world.changes += 1
 
@@ -129,7 +131,7 @@ def load(world: World, name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     replaced = {
-        "connection": SimpleNamespace(vendor="postgresql"),
+        "is_sqlite": lambda: False,
         "fetch": world.fetch,
         "execute": world.execute,
         "time": SimpleNamespace(sleep=world.sleep),
