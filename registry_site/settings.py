@@ -62,7 +62,7 @@ def _database() -> dict[str, Any]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
         }
     else:
-        database["ENGINE"] = "repositories.postgresql"  # Django's, but for `release`
+        database["ENGINE"] = "repositories.postgresql"  # Django's, and more (decision 26)
         database["CONN_HEALTH_CHECKS"] = True
         database["OPTIONS"] = {
             "connect_timeout": 5,

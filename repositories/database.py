@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from repositories.oci.digests import Digest
 from repositories.postgresql import parking
+from repositories.postgresql.turns import Statement
 
 # How long after its last use a connection is taken to be alive.
 _ALIVE_SECONDS = 1.0
@@ -40,8 +41,6 @@ _waiting = threading.local()  # what `writing` has gathered so far
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-
-Statement = tuple[str, Sequence[Any]]
 
 
 @functools.cache
