@@ -14,13 +14,14 @@ from repositories.access import (
     require_source,
 )
 from repositories.audit import record
-from repositories.database import again_on_conflict, fetch, lock_digest, now, writing
+from repositories.database import again_on_conflict, fetch, locking, now, writing
 from repositories.first_push import repository_for_push
 from repositories.limits import Limits
 from repositories.memory import forget_on_commit, remembered
 from repositories.models import BlobLink
 from repositories.oci.digests import Digest
 from repositories.oci.errors import BlobInUse, BlobUnknown
+from repositories.postgresql.turns import Rows, Statement
 from repositories.quotas import Fill
 from repositories.reviews import Kind
 from repositories.storage import storage
@@ -39,7 +40,7 @@ WHERE repository.name = %s AND blob.digest = %s AND blob.damaged_at IS NULL
 # Where a blob may be mounted from. A named source is looked up by its id and the blob's: joined by
 # their names, PostgreSQL may go through all repositories that link a blob everybody builds upon.
 _NAMED_SOURCE = """
-SELECT link.blob_id, link.size
+SELECT link.blob_id, link.size, CAST(%s AS text)
 FROM repositories_bloblink AS link
 WHERE link.blob_id = (
     SELECT blob.id FROM repositories_blob AS blob
@@ -135,26 +136,34 @@ def lost(digest: Digest) -> BlobUnknown:
     )
 
 
-def publish(*, held: Limits, repository_id: int, digest: Digest, writer: UploadWriter) -> Published:
+def claiming(digest: Digest, size: int) -> list[Statement]:
+    """The statements that `publish` goes on from: they lock the digest, and make the blob's row
+    where there is none.
+
+    A collector that is about to remove the same blob is either done, and the file is put back, or
+    waits and finds the row.
+    """
+    row = [str(digest), size, now()]
+    return [*locking(digest), (_NEW_BLOB, row), (_OLD_BLOB, [str(digest)])]
+
+
+def publish(
+    *, held: Limits, repository_id: int, digest: Digest, writer: UploadWriter, claimed: list[Rows]
+) -> Published:
     """Make the upload, which is synced and hashes to `digest`, a blob of the repository.
 
-    Runs inside the caller's transaction, which holds the limits. The digest is locked first: a
-    collector that is about to remove the same blob is either done, and the file is put back, or
-    waits and finds the row. A blob that is damaged or lost is healed for every repository that
-    links it (see `damage`). Raises QuotaExceeded, before the upload is touched, and OSError.
+    Runs inside the caller's transaction, which holds the limits and has run `claiming`. A blob that
+    is damaged or lost is healed for every repository that links it (see `damage`). Raises
+    QuotaExceeded, before the upload is touched, and OSError.
     """
-    lock_digest(digest)
-    rows = fetch(_NEW_BLOB, [str(digest), writer.size, now()])
-    old = [] if rows else fetch(_OLD_BLOB, [str(digest)])
-    blob_id = (rows or old)[0][0]
-    is_marked = bool(old) and old[0][1] is not None
+    made, ((blob_id, damaged_at),) = claimed[-2:]
     fill = link(held=held, repository_id=repository_id, blob_id=blob_id, size=writer.size)
-    is_new = is_marked or not _is_stored(digest, writer.size)
+    is_new = damaged_at is not None or not _is_stored(digest, writer.size)
     if is_new:
         writer.publish(digest)
     else:
         storage().confirm(digest)
-    if old and is_new:
+    if is_new and not made:
         damage.heal(blob_id=blob_id, digest=digest, size=writer.size)
     return Published(is_new, fill)
 
@@ -192,8 +201,8 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
     require_source(principal=principal, name=source)
     # No lock: the new link's foreign key does not let the blob go (see `again_on_conflict`).
     with writing():
-        held = read_only.hold(repository)
-        for blob_id, size, name in _sources(source, digest):
+        held, (sources,) = read_only.hold_and_fetch(repository, _sources(source, digest))
+        for blob_id, size, name in sources:
             if principal.is_unlimited or Action.PULL in allowed(principal=principal, name=name):
                 target = repository_for_push(principal=principal, name=repository, found=held)
                 link(held=held, repository_id=target, blob_id=blob_id, size=size)
@@ -201,12 +210,12 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
     return False
 
 
-def _sources(name: str, digest: Digest) -> list[tuple[int, int, str]]:
-    """The blob's id and its size in bytes, and a repository that links it: the one of that name, or
-    any where it is empty."""
+def _sources(name: str, digest: Digest) -> Statement:
+    """What finds the blob's id, its size in bytes, and a repository that links it: the one of that
+    name, or any where it is empty."""
     if not name:
-        return [(id, size, found) for id, size, found in fetch(_ANY_SOURCE, [str(digest)])]
-    return [(id, size, name) for id, size in fetch(_NAMED_SOURCE, [str(digest), name])]
+        return _ANY_SOURCE, [str(digest)]
+    return _NAMED_SOURCE, [name, str(digest), name]
 
 
 @again_on_conflict

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from repositories.oci.digests import Digest
 from repositories.postgresql import parking
-from repositories.postgresql.turns import Statement
+from repositories.postgresql.turns import Rows, Statement
 
 # How long after its last use a connection is taken to be alive.
 _ALIVE_SECONDS = 1.0
@@ -49,7 +49,7 @@ def is_sqlite() -> bool:
     return connection.vendor == "sqlite"
 
 
-def fetch(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+def fetch(statement: str, values: Sequence[Any]) -> Rows:
     """The rows of a statement that is written out, if it has any.
 
     Pulls and pushes write theirs out: building one anew costs more than running it. On PostgreSQL
@@ -57,13 +57,25 @@ def fetch(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     by unique indexes whatever their values are. Lists, which Django's cursors run, are planned for
     the values that they have: see decision 0025.
     """
+    return fetch_each((statement, values))[0]
+
+
+def fetch_each(*statements: Statement) -> list[Rows]:
+    """The rows of each of several such statements, of which none depends on what another has found:
+    on PostgreSQL in one turn."""
+    if not statements:
+        return []
     database: Any = connections[DEFAULT_DB_ALIAS]  # the proxy would look it up at each attribute
     if not is_sqlite() and database.has_turns:
-        rows: list[tuple[Any, ...]] = database.run([(statement, values)])
-        return rows
+        found: list[Rows] = database.run(statements)
+        return found
     with database.cursor() as cursor:
-        cursor.execute(statement, values)
-        return [] if cursor.description is None else list(cursor.fetchall())
+        return [_run(cursor, *statement) for statement in statements]
+
+
+def _run(cursor: Any, statement: str, values: Sequence[Any]) -> Rows:
+    cursor.execute(statement, values)
+    return [] if cursor.description is None else list(cursor.fetchall())
 
 
 def execute(statement: str, values: Sequence[Any]) -> None:
@@ -104,12 +116,12 @@ def look_after_commit(statement: str) -> None:
         database.look_after_commit((statement, ()))
 
 
-def seen_after_commit() -> list[tuple[Any, ...]] | None:
+def seen_after_commit() -> Rows | None:
     """What that has found, for whom the commit calls back first; None where it did not run."""
     if is_sqlite():
         return None
     database: Any = connections[DEFAULT_DB_ALIAS]
-    rows: list[tuple[Any, ...]] | None = database.take_rows_after_commit()
+    rows: Rows | None = database.take_rows_after_commit()
     return rows
 
 
@@ -141,7 +153,7 @@ def insert_later(table: str, rows: Iterable[dict[str, object]], *, otherwise: st
 
 def insert_returning(
     table: str, rows: Sequence[dict[str, object]], columns: str, *, otherwise: str = ""
-) -> list[tuple[Any, ...]]:
+) -> Rows:
     """The same; the `columns` of the rows that were written."""
     if not rows:
         return []
@@ -230,8 +242,13 @@ def lock_digest(digest: Digest) -> None:
 
     SQLite has one writer at a time anyway.
     """
-    if not is_sqlite():
-        execute("SELECT pg_advisory_xact_lock(%s)", [_key(digest)])
+    fetch_each(*locking(digest))
+
+
+def locking(digest: Digest) -> list[Statement]:
+    """The statements, if any, which do that: what looks and writes behind them may come with
+    them."""
+    return [] if is_sqlite() else [("SELECT pg_advisory_xact_lock(%s)", [_key(digest)])]
 
 
 def lock_digests(digests: Iterable[Digest]) -> None:
@@ -268,17 +285,12 @@ def lock_limits() -> None:
         execute(_LOCK, [])
 
 
-def fetch_holding(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Keep what limits writes as it is, with others, and the rows of a statement that looks at it
-    then. On PostgreSQL in one turn with BEGIN: all who push begin with this."""
-    database: Any = connections[DEFAULT_DB_ALIAS]
+def fetch_holding(*statements: Statement) -> list[Rows]:
+    """Keep what limits writes as it is, with others, and the rows of statements that look at it
+    then, or write under it. On PostgreSQL in one turn with BEGIN: all who push begin with this."""
     if is_sqlite():
-        return fetch(statement, values)
-    if database.has_turns:
-        rows: list[tuple[Any, ...]] = database.run([(_LOCK_SHARED, ()), (statement, values)])
-        return rows
-    execute(_LOCK_SHARED, [])
-    return fetch(statement, values)
+        return fetch_each(*statements)
+    return fetch_each((_LOCK_SHARED, ()), *statements)[1:]
 
 
 def again_on_conflict(function: Callable[P, R]) -> Callable[P, R]:

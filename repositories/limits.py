@@ -5,7 +5,6 @@ a limit calls `change`, which waits for those that are under way and keeps the n
 nothing is committed under limits that were not in force any more, on any host.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.db.models import Exists, QuerySet
@@ -13,6 +12,7 @@ from django.db.models import Exists, QuerySet
 from repositories import database
 from repositories.models import RegistryMode, Repository
 from repositories.oci.names import team_of
+from repositories.postgresql.turns import Rows, Statement
 
 _LIMITS = """
 SELECT mode.is_read_only, limits.is_archived, limits.immutable_tags, common.immutable_tags,
@@ -52,7 +52,13 @@ def hold(repository: str) -> Limits:
 
     With an empty name: those of the registry alone.
     """
-    return _limits(repository, database.fetch_holding)
+    return hold_and_fetch(repository)[0]
+
+
+def hold_and_fetch(repository: str, *statements: Statement) -> tuple[Limits, list[Rows]]:
+    """The same, and the rows of statements that are run under the limits, whatever these are."""
+    (row,), *found = database.fetch_holding(_query(repository), *statements)
+    return _limits(repository, *row), found
 
 
 def change() -> None:
@@ -60,16 +66,30 @@ def change() -> None:
     database.lock_limits()
 
 
+def look_and_fetch(repository: str, *statements: Statement) -> tuple[Limits, list[Rows]]:
+    """The limits as they are now, which may change at once, and the rows of other look-ups."""
+    (row,), *found = database.fetch_each(_query(repository), *statements)
+    return _limits(repository, *row), found
+
+
 def look(repository: str) -> Limits:
     """The limits as they are now; they may change at once."""
-    return _limits(repository, database.fetch)
+    return look_and_fetch(repository)[0]
 
 
-def _limits(repository: str, fetch: Callable[..., list[tuple[Any, ...]]]) -> Limits:
+def _query(repository: str) -> Statement:
+    return _LIMITS, [repository, team_of(repository)]
+
+
+def _limits(
+    repository: str,
+    is_read_only: bool | None,
+    is_archived: bool | None,
+    own_tags: str | None,
+    common_tags: str | None,
+    *rest: Any,
+) -> Limits:
     team = team_of(repository)
-    ((is_read_only, is_archived, own_tags, common_tags, *rest),) = fetch(
-        _LIMITS, [repository, team]
-    )
     team_id, team_most, team_used, id, most, used = rest
     quotas = []
     if team_most is not None:

@@ -13,6 +13,7 @@ from repositories.audit import record
 from repositories.database import (
     again_on_conflict,
     fetch,
+    fetch_each,
     insert_later,
     later,
     now,
@@ -31,6 +32,7 @@ from repositories.oci.errors import (
     ManifestInvalid,
     ManifestUnknown,
 )
+from repositories.postgresql.turns import Rows, Statement
 from repositories.quotas import Fill
 from repositories.reviews import Kind
 
@@ -52,12 +54,14 @@ WHERE repository.name = %s AND tag.name = %s
 # The manifest, where it was pushed before; and whether any blob is damaged, which hardly ever one
 # is. The order is that of an index which has no others.
 _PLACE = """
-SELECT '' AS digest, manifest.id, CASE WHEN (
+SELECT manifest.id, (
     SELECT blob.damaged_at FROM repositories_blob AS blob
     WHERE blob.damaged_at IS NOT NULL ORDER BY blob.damaged_at LIMIT 1
-) IS NULL THEN 0 ELSE 1 END AS size
+) IS NOT NULL
 FROM repositories_manifest AS manifest
-WHERE manifest.repository_id = %s AND manifest.digest = %s
+WHERE manifest.repository_id = (
+    SELECT repository.id FROM repositories_repository AS repository WHERE repository.name = %s
+) AND manifest.digest = %s
 """
 _DAMAGED_PARTS = """
 SELECT 1 FROM repositories_manifestblob AS part
@@ -65,11 +69,13 @@ JOIN repositories_bloblink AS link ON link.id = part.link_id
 JOIN repositories_blob AS blob ON blob.id = link.blob_id
 WHERE part.manifest_id = %s AND blob.damaged_at IS NOT NULL LIMIT 1
 """
-# And the repository's links to the blobs that it is made of, in the same turn.
+# The repository's links to the blobs that it is made of.
 _LINKS = """
-UNION ALL SELECT blob.digest, link.id, blob.size
+SELECT blob.digest, link.id, blob.size
 FROM repositories_blob AS blob
-JOIN repositories_bloblink AS link ON link.blob_id = blob.id AND link.repository_id = %s
+JOIN repositories_bloblink AS link ON link.blob_id = blob.id AND link.repository_id = (
+    SELECT repository.id FROM repositories_repository AS repository WHERE repository.name = %s
+)
 WHERE blob.damaged_at IS NULL AND blob.digest IN
 """
 _INSERT = """
@@ -185,16 +191,18 @@ def _store(
     parsed: oci.ParsedManifest,
 ) -> Fill | None:
     with writing():
-        held = read_only.hold(repository)
+        held, found = read_only.hold_and_fetch(repository, *_look(repository, digest, parsed))
+        here = _Here.of(*found)
         repository_id = repository_for_push(principal=principal, name=repository, found=held)
-        here = _look(repository_id, digest, parsed)
-        manifest_id = here.manifest_id
+        manifest_id, current = here.manifest_id, None
         if here.may_be_damaged and fetch(_DAMAGED_PARTS, [manifest_id]):
             _checked(here.links, parsed)
         # Otherwise its blobs are here, whole, and cannot have left since.
         if manifest_id is None or not _is_held(manifest_id):
             links = _checked(here.links, parsed)
-            manifest_id = _insert(principal, repository_id, digest, payload, parsed, links)
+            manifest_id, current = _insert(
+                principal, repository_id, digest, payload, parsed, links, names
+            )
         tags.move(
             principal=principal,
             repository=repository,
@@ -203,6 +211,7 @@ def _store(
             digest=str(digest),
             names=names,
             held=held,
+            current=current,
         )
         if not names:  # otherwise moving them has said so
             forget_on_commit(repository)
@@ -233,16 +242,21 @@ class _Here(NamedTuple):
     may_be_damaged: bool
     links: Mapping[str, tuple[int, int]]
 
+    @classmethod
+    def of(cls, place: Rows, *links: Rows) -> "_Here":
+        """What `_look` has found."""
+        manifest_id, may_be_damaged = place[0] if place else (None, False)
+        by_digest = {digest: (id, size) for rows in links for digest, id, size in rows}
+        return cls(manifest_id, bool(may_be_damaged), by_digest)
 
-def _look(repository_id: int, digest: Digest, parsed: oci.ParsedManifest) -> _Here:
+
+def _look(repository: str, digest: Digest, parsed: oci.ParsedManifest) -> list[Statement]:
+    """What finds the manifest where it was pushed before, and the links that it needs, if any."""
+    looks: list[Statement] = [(_PLACE, [repository, str(digest)])]
     needed = sorted({str(blob.digest) for blob in parsed.stored_blobs})
-    query, values = _PLACE, [repository_id, str(digest)]
     if needed:
-        query += _LINKS + placeholders(len(needed))
-        values += [repository_id, *needed]
-    links = {known: (id, size) for known, id, size in fetch(query, values)}
-    manifest_id, is_any_damaged = links.pop("", (None, 0))
-    return _Here(manifest_id, bool(is_any_damaged), links)
+        looks.append((_LINKS + placeholders(len(needed)), [repository, *needed]))
+    return looks
 
 
 def _checked(
@@ -276,12 +290,15 @@ def _insert(
     payload: bytes,
     parsed: oci.ParsedManifest,
     links: Mapping[Digest, int],
-) -> int:
-    """The id of the manifest's new row."""
+    names: Collection[str],
+) -> tuple[int, tags.Current]:
+    """The id of the manifest's new row; and, found in the same turn, what the tags name now."""
+    _hold_children(repository_id, parsed)
     subject = str(parsed.subject.digest) if parsed.subject else ""
     referrer = parsed.referrer(digest=digest, size=len(payload))
     row = [repository_id, str(digest), parsed.media_type, payload, parsed.artifact_type]
-    manifest_id: int = fetch(_INSERT, [*row, subject, referrer, now(), principal.name])[0][0]
+    row += [subject, referrer, now(), principal.name]
+    ((manifest_id,),), *found = fetch_each((_INSERT, row), *tags.looking(repository_id, names))
     first_layer = 1 if parsed.config else 0
     insert_later(
         "repositories_manifestblob",
@@ -302,17 +319,19 @@ def _insert(
             for position, child in enumerate(parsed.manifests)
         ),
     )
-    _hold_children(repository_id, manifest_id, parsed)
-    return manifest_id
+    reviews.nominate(Kind.MANIFEST, [manifest_id])
+    return manifest_id, dict(*found)
 
 
-def _hold_children(repository_id: int, manifest_id: int, parsed: oci.ParsedManifest) -> None:
-    """Let nobody collect what the index lists as the index comes, nor the manifest itself."""
+def _hold_children(repository_id: int, parsed: oci.ParsedManifest) -> None:
+    """Let nobody collect what the index lists as the index comes.
+
+    Before its tags are locked, as who deletes an index does.
+    """
     if reviews.holds_manifests():
         children = {str(child.digest) for child in parsed.manifests}
         rows = Manifest.objects.filter(repository=repository_id, digest__in=children)
-        held = [manifest_id, *rows.values_list("pk", flat=True)]
-        reviews.nominate(Kind.MANIFEST, held)
+        reviews.nominate(Kind.MANIFEST, list(rows.values_list("pk", flat=True)))
 
 
 @again_on_conflict

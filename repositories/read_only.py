@@ -8,6 +8,7 @@ from django.conf import settings
 from repositories import limits
 from repositories.limits import Limits, Shown
 from repositories.oci.errors import ReadOnly
+from repositories.postgresql.turns import Rows, Statement
 
 _SETTING = "REGISTRY_STORAGE_MAINTENANCE_READONLY_ENABLED"
 
@@ -22,9 +23,21 @@ def hold(repository: str) -> Limits:
     return require(limits.hold(repository))
 
 
+def hold_and_fetch(repository: str, *statements: Statement) -> tuple[Limits, list[Rows]]:
+    """The same, and the rows of statements that came with it, and are undone where it raises."""
+    held, found = limits.hold_and_fetch(repository, *statements)
+    return require(held), found
+
+
 def check(repository: str) -> Limits:
-    """The same outside of a transaction, for what begins now: its end has to `hold`."""
+    """The limits outside of a transaction, for what begins now: its end has to `hold`."""
     return require(limits.look(repository))
+
+
+def check_and_fetch(repository: str, *statements: Statement) -> tuple[Limits, list[Rows]]:
+    """The same, and the rows of other look-ups. Raises ReadOnly."""
+    found, rows = limits.look_and_fetch(repository, *statements)
+    return require(found), rows
 
 
 def is_on() -> bool:

@@ -207,7 +207,7 @@ def _insert(
     ids = [row.id for row in rows]
     # A number of ours, which PostgreSQL could not tell the type of as a parameter.
     statement = _INSERT.format(repository=int(repository_id), ids=placeholders(len(ids)))
-    made = dict(fetch(statement, ids))
+    made: dict[str, int] = dict(fetch(statement, ids))
     new = {row.digest: row for row in rows if row.digest in made}
     parts = (
         {

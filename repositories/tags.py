@@ -1,6 +1,6 @@
 """Tags of a repository: listed, moved, deleted."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from django.db import transaction
 
@@ -10,6 +10,7 @@ from repositories.audit import record
 from repositories.database import (
     again_on_conflict,
     fetch,
+    fetch_each,
     for_update,
     insert,
     insert_later,
@@ -23,6 +24,7 @@ from repositories.models import Manifest, Repository, Tag
 from repositories.oci.errors import ManifestUnknown
 from repositories.oci.names import MAX_TAG_BYTES
 from repositories.patterns import matching
+from repositories.postgresql.turns import Statement
 from repositories.reviews import Kind
 
 _CURRENT = "SELECT name, manifest_id FROM repositories_tag WHERE repository_id = %s AND name IN"
@@ -42,6 +44,8 @@ SELECT name FROM repositories_tag WHERE repository_id = %s AND manifest_id <> %s
 _ON_CONFLICT = "ON CONFLICT (repository_id, name) DO UPDATE SET pushed_at = excluded.pushed_at"
 _MOVE = f"{_ON_CONFLICT}, manifest_id = excluded.manifest_id"
 _STAY = f"{_ON_CONFLICT} WHERE repositories_tag.manifest_id = excluded.manifest_id"
+
+Current = Mapping[str, int]  # tags, and the ids of the manifests that they name
 
 
 def listing(*, repository: str, limit: int, last: str = "") -> list[str]:
@@ -66,6 +70,18 @@ def _page(*, repository: str, page: tuple[int, str]) -> Names:
 _remembered_page = remembered(by="page")(_page)
 
 
+def looking(repository_id: int, names: Collection[str]) -> list[Statement]:
+    """What finds, and locks, the tags that there are, and the ids of what they name.
+
+    Tags are taken in the order of their names, so that two requests cannot wait for each other.
+    """
+    wanted = sorted(set(names))
+    if not wanted:
+        return []
+    query = f"{_CURRENT} {placeholders(len(wanted))} ORDER BY name {for_update()}"
+    return [(query, [repository_id, *wanted])]
+
+
 def move(
     *,
     principal: Principal,
@@ -73,13 +89,13 @@ def move(
     repository_id: int,
     manifest_id: int,
     digest: str,
-    names: Iterable[str],
+    names: Collection[str],
     held: Limits | None = None,
+    current: Current | None = None,
 ) -> None:
     """Let each tag name the manifest, and write down those that did not. Inside a transaction,
-    which may have `held` the limits.
+    which may have `held` the limits, and fetched what is `looking` for what they name now.
 
-    Tags are taken in the order of their names, so that two requests cannot wait for each other.
     Raises ReadOnly, TagImmutable.
     """
     wanted = sorted(set(names))
@@ -87,8 +103,8 @@ def move(
         return
     held = held or read_only.hold(repository)
     fixed = matching(held.patterns, wanted)
-    query = f"{_CURRENT} {placeholders(len(wanted))} ORDER BY name {for_update()}"
-    current = dict(fetch(query, [repository_id, *wanted]))
+    if current is None:
+        current = dict(*fetch_each(*looking(repository_id, wanted)))
     at = now()
     row = {"repository_id": repository_id, "manifest_id": manifest_id}
     rows = [{**row, "name": name, "created_at": at, "pushed_at": at} for name in wanted]

@@ -6,7 +6,7 @@ outside of any transaction and without a database connection (invariant I6).
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,8 +17,9 @@ from django.utils import timezone
 
 from repositories import database, quotas, read_only
 from repositories.access import Principal
-from repositories.blobs import publish
+from repositories.blobs import claiming, publish
 from repositories.first_push import repository_for_push
+from repositories.limits import Limits
 from repositories.models import Upload
 from repositories.oci.digests import CANONICAL, Digest, validate_algorithm
 from repositories.oci.errors import (
@@ -29,6 +30,7 @@ from repositories.oci.errors import (
     SizeInvalid,
     TooManyRequests,
 )
+from repositories.postgresql.turns import Rows, Statement
 from repositories.quotas import Fill, Room
 from repositories.storage import storage
 from repositories.storage.base import UploadBusy, UploadGone, UploadWriter
@@ -40,7 +42,9 @@ _QUICK_BYTES = 1024 * 1024
 # Each blob that is pushed asks all of these.
 _OPEN = """
 SELECT (SELECT COUNT(*) FROM (
-    SELECT 1 FROM repositories_upload WHERE repository_id = %s LIMIT %s
+    SELECT 1 FROM repositories_upload WHERE repository_id = (
+        SELECT repository.id FROM repositories_repository AS repository WHERE repository.name = %s
+    ) LIMIT %s
 ) AS here), (SELECT COUNT(*) FROM (
     SELECT 1 FROM repositories_upload WHERE started_by = %s LIMIT %s
 ) AS theirs)
@@ -94,10 +98,10 @@ def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) 
     is not known, TooManyRequests when too many sessions are open, ReadOnly, QuotaExceeded.
     """
     validate_algorithm(algorithm)
-    found = read_only.check(repository)
+    found, (open_ones,) = read_only.check_and_fetch(repository, _open(principal, repository))
     quotas.require_open(found)
+    _check_limits(principal, *open_ones[0])
     repository_id = repository_for_push(principal=principal, name=repository, found=found)
-    _check_limits(principal, repository_id)
     upload = str(uuid.uuid4())
     row = {
         "id": _key(upload),
@@ -120,14 +124,18 @@ def _key(upload: str) -> str:
     return uuid.UUID(upload).hex if database.is_sqlite() else upload
 
 
-def _check_limits(principal: Principal, repository_id: int) -> None:
+def _open(principal: Principal, repository: str) -> Statement:
+    """What counts the sessions that are open in the repository, and the principal's."""
     # Of nobody in particular there may be any number.
-    theirs = 0 if principal.is_anonymous else MAX_OPEN_PER_USER
-    values = [repository_id, MAX_OPEN_PER_REPOSITORY, principal.name, theirs]
-    ((here, own),) = database.fetch(_OPEN, values)
+    most = 0 if principal.is_anonymous else MAX_OPEN_PER_USER
+    return _OPEN, [repository, MAX_OPEN_PER_REPOSITORY, principal.name, most]
+
+
+def _check_limits(principal: Principal, here: int, theirs: int) -> None:
+    """Raises TooManyRequests when one more session would be too many."""
     for whose, count, most in (
         ("this repository", here, MAX_OPEN_PER_REPOSITORY),
-        ("you", own, theirs),
+        ("you", theirs, 0 if principal.is_anonymous else MAX_OPEN_PER_USER),
     ):
         if most and count >= most:
             raise TooManyRequests(
@@ -153,8 +161,8 @@ def append(*, repository: str, upload: str, chunk: Chunk) -> Session:
     Raises BlobUploadUnknown, BlobUploadBusy, RangeInvalid, ReadOnly, QuotaExceeded as soon as no
     blob of the size could be kept, OSError, and whatever reading the chunk raises.
     """
-    room = Room(read_only.check(repository))
-    row = _find(repository, upload)
+    found, row = _check_and_find(repository, upload)
+    room = Room(found)
     with _writing(row, chunk) as writer:
         _receive(writer, chunk, upload, room)
         return Session(upload, repository, writer.size)
@@ -167,8 +175,8 @@ def finish(*, repository: str, upload: str, digest: Digest, chunk: Chunk) -> Fil
     dropped: no further byte could mend it. One that is refused for a limit stays, and can be
     finished later. Raises DigestInvalid, and what `append` raises.
     """
-    room = Room(read_only.check(repository), digest)
-    row = _find(repository, upload)
+    found, row = _check_and_find(repository, upload)
+    room = Room(found, digest)
     with _writing(row, chunk) as writer:
         _receive(writer, chunk, upload, room)
         try:
@@ -176,7 +184,7 @@ def finish(*, repository: str, upload: str, digest: Digest, chunk: Chunk) -> Fil
         except DigestInvalid:
             database.execute(_CLOSE, [_key(upload)])
             raise
-        return _publish(writer, repository, digest, lambda: _close(row))
+        return _publish(writer, repository, digest, row.repository_id, row)
 
 
 def push_whole(
@@ -204,7 +212,7 @@ def push_whole(
         with storage().write_upload(upload, digest.algorithm) as writer:
             _receive(writer, chunk, upload, room)
             _verify(writer, digest)
-            return _publish(writer, repository, digest, lambda: repository_id)
+            return _publish(writer, repository, digest, repository_id, None)
     finally:
         storage().delete_upload(upload)
 
@@ -219,15 +227,29 @@ def cancel(*, repository: str, upload: str) -> None:
 
 
 def _find(repository: str, upload: str) -> _Row:
-    """The session, if it was opened in `repository`. Only canonical UUID text names one."""
+    """The session, if it was opened in `repository`. Raises BlobUploadUnknown."""
+    return _found(upload, database.fetch(*_session(repository, upload)))
+
+
+def _check_and_find(repository: str, upload: str) -> tuple[Limits, _Row]:
+    """The same, and the limits that are checked first. Raises ReadOnly, BlobUploadUnknown."""
+    limits, (rows,) = read_only.check_and_fetch(repository, _session(repository, upload))
+    return limits, _found(upload, rows)
+
+
+def _session(repository: str, upload: str) -> Statement:
+    """What finds a session. Only canonical UUID text names one."""
     try:
         is_canonical = str(uuid.UUID(upload)) == upload
     except ValueError:
         is_canonical = False
-    found = database.fetch(_FIND, [_key(upload), repository]) if is_canonical else []
-    if not found:
+    return _FIND, [_key(upload) if is_canonical else None, repository]
+
+
+def _found(upload: str, rows: Rows) -> _Row:
+    if not rows:
         raise _upload_unknown(upload)
-    row = _Row(upload, *found[0])
+    row = _Row(upload, *rows[0])
     try:
         storage().upload_size(upload)
     except UploadGone:
@@ -312,22 +334,21 @@ def _verify(writer: UploadWriter, digest: Digest) -> None:
 
 
 def _publish(
-    writer: UploadWriter, repository: str, digest: Digest, claim: Callable[[], int]
+    writer: UploadWriter, repository: str, digest: Digest, repository_id: int, row: _Row | None
 ) -> Fill | None:
-    """Publish in one transaction; `claim` gives the repository's id, inside of it."""
-    with transaction.atomic():
-        held = read_only.hold(repository)
-        published = publish(held=held, repository_id=claim(), digest=digest, writer=writer)
+    """Publish in one transaction, which removes the session's row, if it has one: one of two racing
+    requests can. Raises BlobUploadUnknown."""
+    closing = [(_CLOSE, [_key(row.id)])] if row else []
+    with database.writing():
+        held, found = read_only.hold_and_fetch(repository, *closing, *claiming(digest, writer.size))
+        if row and not found[0]:
+            raise _upload_unknown(row.id)
+        published = publish(
+            held=held, repository_id=repository_id, digest=digest, writer=writer, claimed=found
+        )
     if not published.is_used:
         writer.discard()
     return published.fill
-
-
-def _close(row: _Row) -> int:
-    """Remove the session's row: one of two racing requests can. Raises BlobUploadUnknown."""
-    if not database.fetch(_CLOSE, [_key(row.id)]):
-        raise _upload_unknown(row.id)
-    return row.repository_id
 
 
 def purge_stale(*, age: timedelta, dry_run: bool = False) -> int:

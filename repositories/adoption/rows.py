@@ -150,7 +150,7 @@ def kept_tags(*, place: Place, tags: Sequence[TagRecord]) -> list[Finding]:
     findings = []
     for piece in pieces(tags):
         query = _CURRENT + placeholders(len(piece))
-        current = dict(fetch(query, [place.id, *(tag.name for tag in piece)]))
+        current: dict[str, str] = dict(fetch(query, [place.id, *(tag.name for tag in piece)]))
         for tag in piece:
             wanted, actual = str(tag.current.target), current.get(tag.name)
             if actual not in (None, wanted):

@@ -16,7 +16,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     _last: Sequence[turns.Statement] = ()
     _after: turns.Statement | None = None
-    _rows_after: list[tuple[Any, ...]] | None = None
+    _rows_after: turns.Rows | None = None
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         # With a level of isolation of its own a connection is not like any other.
@@ -35,9 +35,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             or "isolation_level" in self.settings_dict["OPTIONS"]
         )
 
-    def run(self, statements: Sequence[turns.Statement]) -> list[tuple[Any, ...]]:
+    def run(self, statements: Sequence[turns.Statement]) -> list[turns.Rows]:
         """Run the statements in one turn, with the BEGIN that Django has announced if they are the
-        first of their transaction; the rows of the last."""
+        first of their transaction; the rows of each."""
         self.ensure_connection()
         self.validate_no_broken_transaction()
         raw = self.connection
@@ -53,7 +53,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Run the statement right after the COMMIT that comes next, if that has company anyway."""
         self._after = statement
 
-    def take_rows_after_commit(self) -> list[tuple[Any, ...]] | None:
+    def take_rows_after_commit(self) -> turns.Rows | None:
         """What it found, once; None where it did not run."""
         rows, self._rows_after = self._rows_after, None
         return rows
@@ -66,7 +66,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.validate_no_broken_transaction()
         with self.wrap_database_errors:
             rows = turns.run(self.connection, last, commit=True, after=after)
-        self._rows_after = rows if after else None
+        self._rows_after = rows[-1] if after else None
 
     def _rollback(self) -> None:
         self._forget_end()

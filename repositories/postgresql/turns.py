@@ -20,9 +20,11 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 from psycopg.adapt import Transformer
+from psycopg.generators import execute
 from psycopg.pq import ExecStatus
 
 Statement = tuple[str, Sequence[Any]]
+Rows = list[tuple[Any, ...]]
 
 # What is prepared on a connection at most, and how many statements are known to have come before.
 _MOST = 100
@@ -68,13 +70,13 @@ def run(
     begin: bool = False,
     commit: bool = False,
     after: Statement | None = None,
-) -> list[tuple[Any, ...]]:
+) -> list[Rows]:
     """Run the statements on psycopg's connection `raw`, each with its values for `%s`; the rows of
-    the last.
+    each, if it has any.
 
-    With `begin` they begin a transaction, with `commit` they end it, and `after` looks at what is
-    there then. Raises what psycopg raises, and then what failed, and all behind it, has not been
-    done.
+    With `begin` they begin a transaction, with `commit` they end it, and `after`, whose rows are
+    the last, looks at what is there then. Raises what psycopg raises, and then what failed, and all
+    behind it, has not been done.
     """
     adapter: Any = Transformer(raw)
     parts = [b"BEGIN"] if begin else []
@@ -83,11 +85,17 @@ def run(
         parts.append(b"COMMIT")
     if after:
         parts.append(_called(raw, adapter, *after))
-    result = _checked(raw, raw.pgconn.exec_(b"; ".join(parts)))
-    if result.status != ExecStatus.TUPLES_OK:
+    raw.pgconn.send_query(b"; ".join(parts))
+    results = raw.wait(execute(raw.pgconn))  # all, before any error is raised
+    rows = [_rows(adapter, _checked(raw, result)) for result in results]
+    return [*rows[begin : begin + len(statements)], *(rows[-1:] if after else ())]
+
+
+def _rows(adapter: Any, result: Any) -> Rows:
+    if not result.ntuples:
         return []
     adapter.set_pgresult(result)
-    rows: list[tuple[Any, ...]] = adapter.load_rows(0, result.ntuples, tuple)
+    rows: Rows = adapter.load_rows(0, result.ntuples, tuple)
     return rows
 
 

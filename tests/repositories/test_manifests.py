@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError
 
 from accounts.models import Team
-from repositories import manifests
+from repositories import manifests, tags
 from repositories.access import Principal
 from repositories.models import Manifest, ManifestBlob, ManifestChild, Repository, Tag
 from repositories.oci import media_types
@@ -269,7 +269,7 @@ def test_a_push_that_lost_a_race_is_tried_again(
         push_blob(writer, content)
     insert, failures = manifests._insert, [IntegrityError("a blob link is gone")]
 
-    def unlucky(*args: object) -> int:
+    def unlucky(*args: object) -> tuple[int, tags.Current]:
         if failures:
             raise failures.pop()
         return insert(*args)  # type: ignore[arg-type]

@@ -72,6 +72,8 @@ def sent(unannounced: list[str]) -> Iterator[list[list[str]]]:
 
 
 INSERT = "INSERT INTO turns (id, word) VALUES (%s, %s)"
+# No row has such an id.
+COPY = "INSERT INTO turns SELECT id, word FROM turns WHERE id = -1 - %s RETURNING id"
 
 
 @pytest.mark.parametrize(
@@ -114,15 +116,39 @@ def test_values_arrive_as_they_are(value: object) -> None:
 def test_a_transaction_begins_and_ends_with_what_it_does(sent: list[list[str]]) -> None:
     for number in range(3):
         with writing():
-            assert database.fetch_holding("SELECT count(*) FROM turns", []) == [(number,)]
+            counts = database.fetch_holding(("SELECT count(*) FROM turns", []), (COPY, [number]))
+            assert counts == [[(number,)], []]
             later(INSERT, [number, "later"])
             assert fetch("SELECT count(*) FROM turns", []) == [(number,)]
         assert rows() == [(id, "later") for id in range(number + 1)]
     assert sent[-3:] == [
-        ["BEGIN", database._LOCK_SHARED, "SELECT count(*) FROM turns"],
+        ["BEGIN", database._LOCK_SHARED, "SELECT count(*) FROM turns", COPY],
         ["SELECT count(*) FROM turns"],
         [INSERT, "COMMIT"],
     ]
+
+
+def test_each_statement_has_its_rows() -> None:
+    for number in range(3):
+        made, here, none, last = database.fetch_each(
+            (INSERT + " RETURNING id, word", [number, "one"]),
+            ("SELECT word FROM turns ORDER BY id", []),
+            ("UPDATE turns SET word = 'two'", []),
+            ("SELECT max(word), NULL FROM turns", []),
+        )
+        assert made == [(number, "one")]
+        assert here == [("two",)] * number + [("one",)]
+        assert none == []
+        assert last == [("two", None)]
+    assert database.fetch_each() == []
+
+
+def test_what_fails_in_the_middle_is_raised_and_the_next_turn_is_its_own() -> None:
+    for _ in range(3):
+        with pytest.raises(DatabaseError, match="division by zero"):
+            database.fetch_each(("SELECT 1", []), ("SELECT 1 / 0", []), ("SELECT 2", []))
+        assert fetch("SELECT 3", []) == [(3,)]
+    assert rows() == []
 
 
 def test_what_fails_at_the_end_leaves_nothing(sent: list[list[str]]) -> None:
