@@ -1,14 +1,17 @@
-"""Small reads, answered by the thread that polls, where nothing has to be waited for.
+"""Small requests, answered without gunicorn's reader, and reads without a thread where they can be.
 
 Most of what a fleet asks for is remembered (`repositories/memory.py`). Such an answer takes less
 than handing its connection to another thread and back, and threads that answer at the same time
 take the interpreter from each other. So the thread that polls tries first, without a database: what
-needs one raises MustWait, and a thread of the pool answers from the beginning. So does it whatever
-is not a plain read: gunicorn reads requests, and this module only knows those again that it read.
+needs one raises MustWait, and a thread of the pool answers from the beginning. There small writes
+are answered as well, whose bodies are here already. All else is gunicorn's: it reads requests, and
+this module only knows those again that it read.
 """
 
 import re
 import time
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from socket import MSG_DONTWAIT, socket
 from typing import Any
 
@@ -22,11 +25,13 @@ from api.v2.response import FilePart, Response
 from registry_site.connection import Connection
 from repositories.waiting import MustWait
 
-# What a client of the registry reads with. Such a target means what it says: nothing in it is
-# encoded.
-_READ = re.compile(rb"(GET|HEAD) (/v2/[A-Za-z0-9._:/-]*)(?:\?([A-Za-z0-9._:/=&-]*))? HTTP/1\.1\r\n")
-# With these a request has a body, or wants something of the connection.
-_UNUSUAL = frozenset({"CONTENT-LENGTH", "TRANSFER-ENCODING", "EXPECT", "UPGRADE", "HTTP2-SETTINGS"})
+# What clients of the registry ask for. Such a path means what it says: nothing in it is encoded.
+_TARGET = rb" (/v2/[A-Za-z0-9._:/-]*)(?:\?([A-Za-z0-9._~:/=&%+-]*))? HTTP/1\.1\r\n"
+_READ = re.compile(rb"(GET|HEAD)" + _TARGET)
+_ANY = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE)" + _TARGET)
+_END = b"\r\n\r\n"
+# With these a request has a body of unknown length, or wants something of the connection.
+_UNUSUAL = frozenset({"TRANSFER-ENCODING", "EXPECT", "UPGRADE", "HTTP2-SETTINGS"})
 # What lets somebody in for longer than a signed token does: looking at it takes the database
 # anyway, and it is not kept in memory.
 _SECRET = re.compile(
@@ -36,9 +41,11 @@ _SECRET = re.compile(
 _FIELD = bytes([0x09, *range(0x20, 0x7F), *range(0x80, 0x100)])
 _OWN_LINES = 5  # the status, three fields, and the empty line at the end
 _MOST_BYTES = 8 * 1024
+_MOST_BYTES_OF_WRITES = 64 * 1024
 _MOST_LINE = 2 * 1024
 _MOST_BLOCK = 4 * 1024  # bytes of those that are kept
 _MOST_BLOCKS = 512
+_MOST_LINES = 1024
 
 _receive, _send = socket.recv, socket.send  # without what `Connection` adds, which is for threads
 
@@ -64,17 +71,19 @@ class Unsent:
 
 
 class Reader:
-    """Answers reads on connections that wait for their next, or first, request."""
+    """Answers small requests on connections that wait for their next, or first, one."""
 
     def __init__(self, cfg: Any) -> None:
         self._cfg = cfg
         # Blocks of header fields that gunicorn read, and what they are in an environment: each
         # client sends the same with every request.
         self._blocks: dict[bytes, dict[str, str] | None] = {}
+        # Single lines of those that it took: a client that writes sends the same in other blocks.
+        self._lines: dict[bytes, tuple[str, str]] = {}
         self._second, self._start = 0, ""
 
     def answer(self, conn: Any) -> bool | Unsent | None:
-        """Answer what has arrived on `conn`, of whose last request nothing is left.
+        """Answer the read that has arrived on `conn`, of whose last request nothing is left.
 
         False: a thread has to do it; whatever was received is given back to gunicorn's parser.
         None: nothing was, and never will be. Raises OSError when the client is gone.
@@ -88,7 +97,7 @@ class Reader:
         if not data:
             return None
         try:
-            request = self._request(conn, data)
+            request = self._request(conn, data, _READ)
             answer = self._answer(request) if request else None
         except MustWait:
             answer = None
@@ -97,18 +106,40 @@ class Reader:
             return False
         return self._send(conn.sock, *answer)
 
-    def _request(self, conn: Any, data: bytes) -> Request | None:
-        found = _READ.match(data)
-        if found is None or found.end() > _MOST_LINE:
+    def answer_in_thread(self, conn: Any) -> bool | None:
+        """The same with what takes waiting, writes among it. False: gunicorn has to read it."""
+        try:
+            data = conn.parser.unreader.take_buffered() or _receive(
+                conn.sock, _MOST_BYTES_OF_WRITES, MSG_DONTWAIT
+            )
+        except BlockingIOError:
+            return False
+        if not data:
             return None
-        block = data[found.end() :]
+        request = self._request(conn, data, _ANY)
+        answer = self._answer(request) if request else None
+        if answer is None:
+            conn.parser.unreader.unread(data)
+            return False
+        sent = self._send(conn.sock, *answer)
+        return sent.send(conn.sock) if isinstance(sent, Unsent) else sent
+
+    def _request(self, conn: Any, data: bytes, known: re.Pattern[bytes]) -> Request | None:
+        found = known.match(data)
+        end = data.find(_END) + len(_END)
+        if found is None or found.end() > _MOST_LINE or end < len(_END):
+            return None
+        block = data[found.end() : end]
         try:
             fields = self._blocks[block]
         except KeyError:
-            fields = self._learn(conn, data, block)
+            fields = self._learn(conn, data[:end], block)
         if fields is None:
             return None
         method, path, query = found[1], found[2], found[3] or b""
+        body = _body(method, fields, data[end:])
+        if body is None:
+            return None
         host, port = conn.client[:2]
         return Request(
             {
@@ -119,6 +150,7 @@ class Reader:
                 "REMOTE_ADDR": host,
                 "REMOTE_PORT": str(port),
                 "wsgi.url_scheme": "http",
+                "wsgi.input": body,
             }
         )
 
@@ -126,27 +158,50 @@ class Reader:
         """What gunicorn makes of the header fields; None: gunicorn should answer by itself."""
         if _SECRET.search(block):
             return None
-        fields = self._parse(conn, data)
-        if len(block) <= _MOST_BLOCK:
-            if len(self._blocks) >= _MOST_BLOCKS:
-                self._blocks.clear()
-            self._blocks[block] = fields
+        if len(block) > _MOST_BLOCK:
+            return self._parse(conn, data)
+        lines = block.split(b"\r\n")[:-2]
+        fields = self._joined(lines)
+        if fields is None:
+            fields = self._parse(conn, data)
+            self._learn_lines(lines, fields or {})
+        if len(self._blocks) >= _MOST_BLOCKS:
+            self._blocks.clear()
+        self._blocks[block] = fields
         return fields
 
-    def _parse(self, conn: Any, data: bytes) -> dict[str, str] | None:
-        if not data.endswith(b"\r\n\r\n"):
+    def _joined(self, lines: Sequence[bytes]) -> dict[str, str] | None:
+        """What the lines are together; None: not all are known, or two have the same name."""
+        try:
+            fields = dict([self._lines[line] for line in lines])
+        except KeyError:
             return None
+        is_plain = len(fields) == len(lines) <= self._cfg.limit_request_fields
+        return fields if is_plain else None
+
+    def _learn_lines(self, lines: Sequence[bytes], fields: Mapping[str, str]) -> None:
+        keys = [_key_of(line) for line in lines]
+        if len(fields) != len(lines) or fields.keys() != set(keys):
+            return  # something was left out, or put together
+        if len(self._lines) >= _MOST_LINES:
+            self._lines.clear()
+        known = [(key, fields[key]) for key in keys]
+        self._lines.update(zip(lines, known, strict=True))
+
+    def _parse(self, conn: Any, data: bytes) -> dict[str, str] | None:
         parser = http.RequestParser(self._cfg, [data], conn.client)
         try:
             request = next(parser)
             if any(_is_unusual(name, value) for name, value in request.headers):
                 return None
-            if parser.unreader.take_buffered():  # another request follows
-                return None
             _, environ = wsgi.create(request, None, conn.client, conn.server, self._cfg)
         except Exception:  # whatever is wrong, gunicorn says it to the client when it reads it
             return None
-        return {key: value for key, value in environ.items() if key.startswith("HTTP_")}
+        return {
+            key: value
+            for key, value in environ.items()
+            if key.startswith(("HTTP_", "CONTENT_")) and isinstance(value, str)
+        }
 
     def _answer(self, request: Request) -> tuple[bytes, FilePart | None] | None:
         door = mount.door_of(request.path)
@@ -184,6 +239,21 @@ class Reader:
                 return True
             data = data[count:]
         return Unsent(data, part)
+
+
+def _body(method: bytes, fields: dict[str, str], rest: bytes) -> BytesIO | None:
+    """The body, which is all that followed the header fields; None: gunicorn should look."""
+    length = fields.get("CONTENT_LENGTH")
+    if method in (b"GET", b"HEAD") and length is not None:
+        return None
+    # With more of them another request follows, and with fewer there are some to come.
+    return BytesIO(rest) if len(rest) == int(length or 0) else None
+
+
+def _key_of(line: bytes) -> str:
+    """A header field's key in an environment (PEP 3333)."""
+    key = line.partition(b":")[0].decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
 def _is_unusual(name: str, value: str) -> bool:

@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, with a deadline for request headers and a short way for small reads.
+"""gunicorn's threaded worker, with a deadline for request headers and a short way for small ones.
 
 A thread that reads headers waits for as long as the client likes; a few hundred such clients would
 keep everybody else out. Bodies have their own deadline (see `api/v2/body.py`). What nobody has to
@@ -15,8 +15,8 @@ import socket
 import ssl
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gunicorn import http, sock
 from gunicorn.workers.gthread import TConn, ThreadWorker
@@ -28,7 +28,7 @@ from repositories.postgresql import parking
 from repositories.waiting import without_waiting
 
 if TYPE_CHECKING:
-    from registry_site.quick import Reader, Unsent
+    from registry_site.quick import Reader
 
 # The worker waits this long for the first byte before it takes the clock in hand itself.
 _HEADERS_SECONDS = 5.0 + slow_clients.HEADER_SECONDS
@@ -41,6 +41,8 @@ _MOST_IN_A_ROW = 20
 _NOBODY_CAME = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED})
 # A sign of life is a system call, and enough once in this time.
 _LIFE_SECONDS = 1.0
+
+R = TypeVar("R")
 
 
 class Waiting:
@@ -129,9 +131,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
 
     def on_client_socket_readable(self, conn: Any, client: Any) -> None:
         """A connection has its next request: answer it here, or have a thread do it."""
-        # The way by a thread ends the connection where the worker stops, or has too many that wait.
-        has_room = len(self.keepalived_conns) < self.max_keepalived
-        done = self._answer_here(conn) if self.alive and has_room else False
+        done = self._tried(conn, self._reader.answer) if self._reader else False
         if done is True:
             self.nr += 1
             conn.set_timeout()
@@ -151,10 +151,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
                 lambda sent: self.method_queue.defer(self.finish_request, conn, sent)
             )
 
-    def _answer_here(self, conn: Any) -> "bool | Unsent | None":
-        """What `quick.Reader.answer` says; None also where the client is gone."""
+    def _tried(self, conn: Any, answer: Callable[[Any], R | bool | None]) -> R | bool | None:
+        """What the reader's `answer` says, one of two; None also where the client is gone."""
+        # gunicorn ends the connection where the worker stops, or has too many that wait.
+        if not self.alive or len(self.keepalived_conns) >= self.max_keepalived:
+            return False
         try:
-            return self._reader.answer(conn) if self._reader else False
+            return answer(conn)
         except OSError as error:
             self.log.debug("Ignored premature client disconnection. %s", error)
         except Exception:
@@ -190,6 +193,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
         return keep
 
     def _handle_one(self, conn: Any) -> Any:
+        if self._reader and isinstance(conn.sock, Connection):
+            done = self._tried(conn, self._reader.answer_in_thread)
+            if done is not False:
+                return bool(done)
         if not conn.initialized:
             _give_up_stalled(conn.sock)
             if self.cfg.is_ssl:

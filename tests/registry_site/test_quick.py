@@ -1,4 +1,4 @@
-"""Small reads by the thread that polls: the same answers, without a database, or none at all."""
+"""Small requests without gunicorn: the same answers, reads without a thread, or none at all."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -44,6 +44,11 @@ class Place:
 
     def get(self, path: str, *fields: tuple[str, str]) -> bool | quick.Unsent | None:
         return self.send(request("GET", path, HOST, fields))
+
+    def by_thread(self, data: bytes) -> bool | None:
+        """As when the thread that polls has given it back, which sees the beginning."""
+        self.conn.parser.unreader.unread(data)
+        return self.reader.answer_in_thread(self.conn)
 
     def left(self) -> bytes:
         """What gunicorn's parser was given back."""
@@ -95,7 +100,6 @@ def test_a_read_is_answered_and_the_connection_kept(place: Place) -> None:
 
 OTHERS = {
     "a method": request("DELETE", TAG, HOST),
-    "an encoded query": request("GET", "/v2/_catalog?last=a%20b", HOST),
     "a fragment": request("GET", "/v2/#a", HOST),
     "an encoded path": request("GET", "/v2/%2e%2e/tags/list", HOST),
     "a page": request("GET", "/", HOST),
@@ -132,6 +136,112 @@ def test_whatever_else_comes_is_given_back_as_it_was(name: str, times: int, plac
         place.conn.sock.setblocking(False)
         if len(OTHERS[name]) > quick._MOST_BYTES:
             place.conn.sock.recv(1 << 20)
+
+
+Seen = list[tuple[str, str, str | None, bytes]]
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """What the door is asked: method, path, a field and the body."""
+    seen: Seen = []
+
+    def door(request: Any) -> Response:
+        seen.append((request.method, request.path, request.header("X"), request.body.read(1 << 20)))
+        return Response(201, {"Location": "/v2/a"})
+
+    monkeypatch.setattr(mount, "door_of", lambda _: door)
+    return seen
+
+
+WRITES = {
+    "nothing": request("POST", "/v2/a/blobs/uploads/?mount=sha256%3A0&from=b%2Fc", HOST),
+    "a body": request("PUT", TAG, HOST, (("Content-Type", OCI_INDEX),), INDEX),
+    "an empty body": request("PATCH", "/v2/a/blobs/uploads/1", HOST),
+    "no length": request("DELETE", TAG, HOST),
+    "two lines in a body": request("PUT", TAG, HOST, (), b"a\r\n\r\nb"),
+    "a read": request("GET", TAG, HOST),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_thread_answers_small_writes_and_keeps_the_connection(
+    name: str, place: Place, seen: Seen
+) -> None:
+    data = WRITES[name]
+    for sent in (False, True):  # what a client sends at its own heels is not read yet
+        if sent:
+            place.client.sendall(data)
+        done = place.reader.answer_in_thread(place.conn) if sent else place.by_thread(data)
+        assert done is True
+        answer = place.client.recv(1 << 16)
+        assert answer.startswith(b"HTTP/1.1 201 Created\r\nServer: gunicorn\r\nDate: ")
+        assert answer.endswith(b"\r\nLocation: /v2/a\r\nContent-Length: 0\r\n\r\n")
+        assert place.left() == b""
+    method, target = data.split()[:2]
+    path, body = target.partition(b"?")[0], data.partition(b"\r\n\r\n")[2]
+    assert seen == [(method.decode(), path.decode(), None, body)] * 2
+
+
+PUT = request("PUT", TAG, HOST, (), b"body")
+GUNICORNS = {
+    **{name: data for name, data in OTHERS.items() if name not in ("a method", "too much")},
+    "less than it says": PUT[:-1],
+    "more than it says": PUT + b"x",
+    "two writes": PUT * 2,
+    "a write in chunks": request("PUT", TAG, HOST, (("Transfer-Encoding", "chunked"),)),
+    "both lengths": PUT.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    "two lengths": PUT.replace(b"\r\n\r\n", b"\r\nContent-Length: 4\r\n\r\n"),
+    "a length with a sign": PUT.replace(b"Length: 4", b"Length: +4"),
+    "a length that is none": PUT.replace(b"Length: 4", b"Length: four"),
+    "continue a write": request("PUT", TAG, HOST, (("Expect", "100-continue"),), b"body"),
+    "an end after a write": request("PUT", TAG, HOST, (("Connection", "close"),), b"body"),
+    "an unknown method": PUT.replace(b"PUT", b"LOCK"),
+}
+
+
+@pytest.mark.parametrize("name", GUNICORNS)
+def test_a_thread_gives_whatever_else_comes_to_gunicorn(
+    name: str, place: Place, seen: Seen
+) -> None:
+    """Twice, and after what has the same lines."""
+    assert place.by_thread(PUT) is True
+    seen.clear()
+    for _ in range(2):
+        assert place.by_thread(GUNICORNS[name]) is False
+        assert place.left() == GUNICORNS[name]
+    assert seen == []
+
+
+def test_known_lines_are_known_in_another_block(
+    place: Place, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for fields in ((("X", "1"),), (("X", "2"), ("Y", "3")), (("x", "4"),)):
+        assert place.by_thread(request("POST", TAG, HOST, fields)) is True
+    parse = mock.Mock(side_effect=place.reader._parse)
+    monkeypatch.setattr(place.reader, "_parse", parse)
+    assert place.by_thread(request("POST", TAG, HOST, (("X", "1"), ("Y", "3")))) is True
+    assert place.by_thread(request("POST", TAG, HOST, (("Y", "3"), ("x", "4")))) is True
+    assert [x for _, _, x, _ in seen[-2:]] == ["1", "4"]
+    assert not parse.called
+    # Two of the same name are gunicorn's to put together, and are not known line by line.
+    for fields in ((("X", "1"), ("X", "2")), (("X", "2"), ("x", "4"))):
+        assert place.by_thread(request("POST", TAG, HOST, fields)) is True
+    assert [x for _, _, x, _ in seen[-2:]] == ["1,2", "2,4"]
+    assert parse.call_count == 2
+
+
+def test_lines_are_kept_within_limits(place: Place, seen: Seen) -> None:
+    for number in range(quick._MOST_LINES + 10):
+        assert place.by_thread(request("POST", TAG, HOST, (("X", str(number)),))) is True
+        place.client.recv(1 << 16)
+    assert len(place.reader._lines) <= quick._MOST_LINES
+
+
+def test_a_client_that_has_gone_is_seen_by_a_thread(place: Place) -> None:
+    assert place.reader.answer_in_thread(place.conn) is False  # it may yet send something
+    place.client.shutdown(socket.SHUT_WR)
+    assert place.reader.answer_in_thread(place.conn) is None
 
 
 def test_the_end_of_a_connection_is_seen(place: Place) -> None:
@@ -183,7 +293,9 @@ def test_no_secret_that_lasts_is_kept_in_memory(
     others = [("Host", HOST), ("Accept", "*/*")]
     fields = [(name, value), *others] if is_first else [*others, (name, value)]
     assert place.send(request("GET", "/v2/", HOST, fields)) is is_kept
+    assert place.by_thread(request("GET", "/v2/", HOST, fields)) is is_kept
     assert len(place.reader._blocks) == is_kept
+    assert len(place.reader._lines) == 3 * is_kept
 
 
 def test_a_socket_that_has_nothing_after_all_goes_on_waiting(place: Place) -> None:

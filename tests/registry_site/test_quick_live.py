@@ -1,4 +1,4 @@
-"""Small reads from a real server: the same answer, whoever gives it."""
+"""Small requests to a real server: the same answer, whoever gives it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.badinput.corpus import OCI_IMAGE, OCI_INDEX, sha256
-from tests.badinput.wire import Answer, Headers, exchange, request
+from tests.badinput.wire import Answer, Headers, exchange, path_of, request
 from tests.badinput.wire import Connection as Wire
 from tests.faults import client
 from tests.live import LiveServer
@@ -45,6 +45,7 @@ PATHS = {
     "some tags": f"/v2/{NAME}/tags/list?n=1&last=0",
     "a wrong number": f"/v2/{NAME}/tags/list?n=-1&n=2",
     "an empty query": "/v2/?",
+    "an encoded query": f"/v2/{NAME}/tags/list?last=%30+&n=%31",
     "a second question mark": "/v2/?a=b?c",
 }
 FIELDS: dict[str, Headers] = {
@@ -76,6 +77,54 @@ def test_both_ways_give_the_same_answer(path: str, fields: Headers, server: Live
                 again = wire.answer(head=method == "HEAD")
                 assert _lasting(again) == _lasting(by_thread)
                 assert again.header("connection") == "keep-alive"
+
+
+UPLOADS = f"/v2/{NAME}/blobs/uploads/"
+WRITES: dict[str, tuple[str, str, Headers, bytes]] = {
+    "a manifest": ("PUT", TAG, (("Content-Type", OCI_IMAGE),), client.image(LAYER)),
+    "no manifest": ("PUT", TAG, (("Content-Type", OCI_IMAGE),), b"{}"),
+    "a mount": ("POST", f"{UPLOADS}?mount={sha256(LAYER)}&from={NAME}", (), b""),
+    "a blob": ("POST", f"{UPLOADS}?digest={sha256(b'a blob')}", (), b"a blob"),
+    "another blob": ("POST", f"{UPLOADS}?digest={sha256(b'a blob')}", (), b"other"),
+    "no digest": ("POST", f"{UPLOADS}?digest=x%0Ay", (), b""),
+    "no upload": ("PATCH", f"{UPLOADS}0", (), b"bytes"),
+    "nothing to end": ("PUT", f"{UPLOADS}0?digest={sha256(b'a')}", (), b"a"),
+    "no such tag": ("DELETE", f"/v2/{NAME}/manifests/none", (), b""),
+    "no such method": ("PUT", "/v2/", (), b"x"),
+    "a wrong token": ("PUT", TAG, (("Authorization", "Bearer x"),), b"{}"),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_both_ways_do_the_same(name: str, server: LiveServer) -> None:
+    write = WRITES[name]
+    by_gunicorn = exchange(server.host, *write)
+    with Wire(server.host) as wire:
+        for _ in range(3):
+            method, target, fields, body = write
+            wire.send(request(method, target, server.host, fields, body))
+            again = wire.answer()
+            assert _lasting(again) == _lasting(by_gunicorn)
+            assert again.header("connection") == "keep-alive"
+
+
+def test_an_upload_in_small_requests_is_whole(server: LiveServer) -> None:
+    pieces = [client.random_bytes(f"piece {number}", 5000 * number) for number in range(20)]
+    whole = b"".join(pieces)
+    with Wire(server.host) as wire:
+        wire.send(request("POST", UPLOADS, server.host))
+        place = path_of(wire.answer().header("location"))
+        for piece in pieces:
+            fields = (("Content-Type", "application/octet-stream"),)
+            wire.send(request("PATCH", place, server.host, fields, piece))
+            answer = wire.answer()
+            assert answer.status == 202
+            place = path_of(answer.header("location"))
+        end = f"{place}{'&' if '?' in place else '?'}digest={sha256(whole)}"
+        wire.send(request("PUT", end, server.host))
+        assert wire.answer().status == 201
+        wire.send(request("GET", f"/v2/{NAME}/blobs/{sha256(whole)}", server.host))
+        assert wire.answer().body == whole
 
 
 def test_requests_that_come_together_or_in_pieces_are_all_answered(server: LiveServer) -> None:
