@@ -15,7 +15,7 @@ from repositories.access import (
 )
 from repositories.audit import record
 from repositories.database import again_on_conflict, fetch, locking, now, writing
-from repositories.first_push import repository_for_push
+from repositories.first_push import make_later
 from repositories.limits import Limits
 from repositories.memory import forget_on_commit, remembered
 from repositories.models import BlobLink
@@ -72,7 +72,7 @@ SELECT EXISTS (
 """
 _LINK = """
 INSERT INTO repositories_bloblink (repository_id, blob_id, size, created_at)
-VALUES (%s, %s, %s, %s)
+VALUES ((SELECT id FROM repositories_repository WHERE name = %s), %s, %s, %s)
 ON CONFLICT (repository_id, blob_id) DO UPDATE SET created_at = excluded.created_at RETURNING id
 """
 
@@ -148,7 +148,7 @@ def claiming(digest: Digest, size: int) -> list[Statement]:
 
 
 def publish(
-    *, held: Limits, repository_id: int, digest: Digest, writer: UploadWriter, claimed: list[Rows]
+    *, held: Limits, digest: Digest, writer: UploadWriter, claimed: list[Rows]
 ) -> Published:
     """Make the upload, which is synced and hashes to `digest`, a blob of the repository.
 
@@ -157,7 +157,7 @@ def publish(
     QuotaExceeded, before the upload is touched, and OSError.
     """
     made, ((blob_id, damaged_at),) = claimed[-2:]
-    fill = link(held=held, repository_id=repository_id, blob_id=blob_id, size=writer.size)
+    fill = link(held=held, blob_id=blob_id, size=writer.size)
     is_new = damaged_at is not None or not _is_stored(digest, writer.size)
     if is_new:
         writer.publish(digest)
@@ -176,7 +176,7 @@ def _is_stored(digest: Digest, size: int) -> bool:
         return storage().restore(digest) and storage().blob_size(digest) == size
 
 
-def link(*, held: Limits, repository_id: int, blob_id: int, size: int) -> Fill | None:
+def link(*, held: Limits, blob_id: int, size: int) -> Fill | None:
     """Let the repository serve the blob of `size` bytes, and count it; the fullest quota, if it is
     nearly full. Inside the transaction that holds the limits. Raises QuotaExceeded.
 
@@ -185,7 +185,7 @@ def link(*, held: Limits, repository_id: int, blob_id: int, size: int) -> Fill |
     """
     fill = quotas.charge(held, blob_id=blob_id, size=size)
     # Clients push blobs first. What no image turns out to be made of is looked at later.
-    reviews.nominate_made(Kind.LINK, _LINK, [repository_id, blob_id, size, now()])
+    reviews.nominate_made(Kind.LINK, _LINK, [held.repository, blob_id, size, now()])
     return fill
 
 
@@ -204,8 +204,8 @@ def mount(*, principal: Principal, repository: str, source: str, digest: Digest)
         held, (sources,) = read_only.hold_and_fetch(repository, _sources(source, digest))
         for blob_id, size, name in sources:
             if principal.is_unlimited or Action.PULL in allowed(principal=principal, name=name):
-                target = repository_for_push(principal=principal, name=repository, found=held)
-                link(held=held, repository_id=target, blob_id=blob_id, size=size)
+                make_later(principal=principal, held=held)
+                link(held=held, blob_id=blob_id, size=size)
                 return True
     return False
 

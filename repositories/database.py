@@ -86,7 +86,7 @@ def execute(statement: str, values: Sequence[Any]) -> None:
 def later(statement: str, values: Sequence[Any]) -> None:
     """Run a statement whose rows say nothing at the end of the block of `writing`, or now."""
     gathered: list[Statement] | None = getattr(_waiting, "statements", None)
-    if gathered is None:
+    if gathered is None or is_sqlite():  # which has no turns to save
         execute(statement, values)
     else:
         gathered.append((statement, values))
@@ -94,8 +94,8 @@ def later(statement: str, values: Sequence[Any]) -> None:
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """A transaction, at the end of which is run what it was told `later`: on PostgreSQL in one turn
-    with COMMIT.
+    """A transaction, at the end of which PostgreSQL runs what it was told `later`, in one turn with
+    COMMIT. SQLite has run it by then.
 
     So nothing in the block sees any of that, nor may depend on its being there.
     """

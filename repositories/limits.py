@@ -41,6 +41,7 @@ class Limits(NamedTuple):
 
     repository: str
     repository_id: int | None  # where there is such a repository
+    team_id: int | None  # where there is its team
     is_read_only: bool  # the whole registry, by its switch
     is_archived: bool
     patterns: tuple[str, ...]  # of tags that are immutable
@@ -97,7 +98,9 @@ def _limits(
     if most is not None:
         quotas.append(Quota(is_team=False, id=id, name=repository, most=most, used=used))
     patterns = _together(common_tags, own_tags)
-    return Limits(repository, id, bool(is_read_only), bool(is_archived), patterns, tuple(quotas))
+    return Limits(
+        repository, id, team_id, bool(is_read_only), bool(is_archived), patterns, tuple(quotas)
+    )
 
 
 def _together(*texts: str | None) -> tuple[str, ...]:

@@ -193,7 +193,7 @@ def _store(
     with writing():
         held, found = read_only.hold_and_fetch(repository, *_look(repository, digest, parsed))
         here = _Here.of(*found)
-        repository_id = repository_for_push(principal=principal, name=repository, found=held)
+        repository_id = repository_for_push(principal=principal, held=held)
         manifest_id, current = here.manifest_id, None
         if here.may_be_damaged and fetch(_DAMAGED_PARTS, [manifest_id]):
             _checked(here.links, parsed)

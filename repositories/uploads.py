@@ -18,7 +18,7 @@ from django.utils import timezone
 from repositories import database, quotas, read_only
 from repositories.access import Principal
 from repositories.blobs import claiming, publish
-from repositories.first_push import repository_for_push
+from repositories.first_push import make_later
 from repositories.limits import Limits
 from repositories.models import Upload
 from repositories.oci.digests import CANONICAL, Digest, validate_algorithm
@@ -48,6 +48,10 @@ SELECT (SELECT COUNT(*) FROM (
 ) AS here), (SELECT COUNT(*) FROM (
     SELECT 1 FROM repositories_upload WHERE started_by = %s LIMIT %s
 ) AS theirs)
+"""
+_START = """
+INSERT INTO repositories_upload (id, repository_id, started_by, algorithm, started_at)
+VALUES (%s, (SELECT id FROM repositories_repository WHERE name = %s), %s, %s, %s)
 """
 _FIND = """
 SELECT upload.repository_id, upload.algorithm FROM repositories_upload AS upload
@@ -91,6 +95,7 @@ class _Row(NamedTuple):
     algorithm: str
 
 
+@database.again_on_conflict
 def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) -> Session:
     """Open a session (end-4a, end-4c), making the repository on its first push.
 
@@ -101,18 +106,13 @@ def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) 
     found, (open_ones,) = read_only.check_and_fetch(repository, _open(principal, repository))
     quotas.require_open(found)
     _check_limits(principal, *open_ones[0])
-    repository_id = repository_for_push(principal=principal, name=repository, found=found)
     upload = str(uuid.uuid4())
-    row = {
-        "id": _key(upload),
-        "repository_id": repository_id,
-        "started_by": principal.name,
-        "algorithm": algorithm,
-        "started_at": database.now(),
-    }
     storage().create_upload(upload)
     try:
-        database.insert("repositories_upload", [row])
+        with database.writing():
+            make_later(principal=principal, held=found)
+            row = [_key(upload), repository, principal.name, algorithm, database.now()]
+            database.later(_START, row)
     except DatabaseError:
         storage().delete_upload(upload)
         raise
@@ -184,7 +184,7 @@ def finish(*, repository: str, upload: str, digest: Digest, chunk: Chunk) -> Fil
         except DigestInvalid:
             database.execute(_CLOSE, [_key(upload)])
             raise
-        return _publish(writer, repository, digest, row.repository_id, row)
+        return _publish(writer, repository, digest, row=row)
 
 
 def push_whole(
@@ -202,7 +202,6 @@ def push_whole(
     found = read_only.check(repository)
     room = Room(found, digest)
     room.require(length or 0)
-    repository_id = repository_for_push(principal=principal, name=repository, found=found)
     chunk = Chunk(content, length=length)
     if not chunk.is_quick:
         database.release()
@@ -212,7 +211,7 @@ def push_whole(
         with storage().write_upload(upload, digest.algorithm) as writer:
             _receive(writer, chunk, upload, room)
             _verify(writer, digest)
-            return _publish(writer, repository, digest, repository_id, None)
+            return _publish(writer, repository, digest, principal=principal)
     finally:
         storage().delete_upload(upload)
 
@@ -334,18 +333,24 @@ def _verify(writer: UploadWriter, digest: Digest) -> None:
 
 
 def _publish(
-    writer: UploadWriter, repository: str, digest: Digest, repository_id: int, row: _Row | None
+    writer: UploadWriter,
+    repository: str,
+    digest: Digest,
+    *,
+    row: _Row | None = None,
+    principal: Principal | None = None,
 ) -> Fill | None:
-    """Publish in one transaction, which removes the session's row, if it has one: one of two racing
-    requests can. Raises BlobUploadUnknown."""
+    """Publish in one transaction. It removes the session's row, if it has one, as one of two racing
+    requests can; a principal without a session may make the repository. Raises BlobUploadUnknown.
+    """
     closing = [(_CLOSE, [_key(row.id)])] if row else []
     with database.writing():
         held, found = read_only.hold_and_fetch(repository, *closing, *claiming(digest, writer.size))
         if row and not found[0]:
             raise _upload_unknown(row.id)
-        published = publish(
-            held=held, repository_id=repository_id, digest=digest, writer=writer, claimed=found
-        )
+        if principal:
+            make_later(principal=principal, held=held)
+        published = publish(held=held, digest=digest, writer=writer, claimed=found)
     if not published.is_used:
         writer.discard()
     return published.fill

@@ -41,9 +41,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.ensure_connection()
         self.validate_no_broken_transaction()
         raw = self.connection
-        is_idle = raw.info.transaction_status == TransactionStatus.IDLE
         with self.wrap_database_errors:
-            return turns.run(raw, statements, begin=is_idle and not raw.autocommit)
+            return turns.run(raw, statements, begin=self._is_idle() and not raw.autocommit)
+
+    def _is_idle(self) -> bool:
+        """Whether the connection is in no transaction, or in one of which no word was sent."""
+        return bool(self.connection.info.transaction_status == TransactionStatus.IDLE)
 
     def run_on_end(self, statements: Sequence[turns.Statement]) -> None:
         """Run the statements in one turn with the COMMIT that comes next."""
@@ -65,7 +68,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return
         self.validate_no_broken_transaction()
         with self.wrap_database_errors:
-            rows = turns.run(self.connection, last, commit=True, after=after)
+            rows = turns.run(self.connection, last, begin=self._is_idle(), commit=True, after=after)
         self._rows_after = rows[-1] if after else None
 
     def _rollback(self) -> None:

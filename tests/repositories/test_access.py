@@ -6,7 +6,7 @@ import pytest
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import Membership, Team, User
-from repositories import access
+from repositories import access, limits
 from repositories.access import Action, Principal, principal_of
 from repositories.first_push import repository_for_push
 from repositories.models import Repository, RepositoryGrant
@@ -333,13 +333,13 @@ def test_a_repository_is_visible_once_however_often_it_may_be_seen(
 
 
 def test_the_repositories_of_ones_own_namespace_are_visible(stranger: Principal) -> None:
-    repository_for_push(principal=stranger, name="stranger/app")
+    repository_for_push(principal=stranger, held=limits.look("stranger/app"))
 
     assert [found.name for found in access.visible_to(stranger)] == ["stranger/app"]
 
 
 def test_the_first_push_makes_a_private_repository_and_its_team(stranger: Principal) -> None:
-    id = repository_for_push(principal=stranger, name="stranger/group/app")
+    id = repository_for_push(principal=stranger, held=limits.look("stranger/group/app"))
     repository = Repository.objects.get()
 
     assert repository.pk == id
@@ -348,7 +348,7 @@ def test_the_first_push_makes_a_private_repository_and_its_team(stranger: Princi
 
 
 def test_what_nobody_in_particular_pushes_is_public(nobody: Principal) -> None:
-    repository_for_push(principal=nobody, name="hello-world")
+    repository_for_push(principal=nobody, held=limits.look("hello-world"))
     repository = Repository.objects.get()
 
     assert (repository.team.name, repository.visibility) == ("library", "public")
@@ -357,5 +357,5 @@ def test_what_nobody_in_particular_pushes_is_public(nobody: Principal) -> None:
 def test_a_later_push_finds_the_repository_as_it_is(writer: Principal, team: Team) -> None:
     found = Repository.objects.create(name=NAME, team=team, visibility="internal")
 
-    assert repository_for_push(principal=writer, name=NAME) == found.pk
+    assert repository_for_push(principal=writer, held=limits.look(NAME)) == found.pk
     assert Repository.objects.get().visibility == "internal"

@@ -1,9 +1,11 @@
 """Blobs: stored once, served through the repositories that link them, and through no other."""
 
+from typing import Any
+
 import pytest
 
 from accounts.models import Team
-from repositories import blobs, manifests
+from repositories import blobs, limits, manifests
 from repositories.access import Principal
 from repositories.models import Blob, BlobLink, Repository
 from repositories.oci.digests import Digest
@@ -146,6 +148,39 @@ def test_mounting_twice_changes_nothing(writer: Principal) -> None:
     assert mount(writer, OTHER, source=APP)
     assert mount(writer, OTHER, source=APP)
     assert BlobLink.objects.count() == 2
+
+
+def test_a_repository_that_another_push_makes_meanwhile_is_found(
+    writer: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push_blob(writer, CONTENT)
+    there = Repository.objects.create(name=OTHER, team=Team.objects.get())
+    hold = limits.hold_and_fetch
+
+    def early(*args: Any) -> Any:
+        held, rows = hold(*args)
+        return held._replace(repository_id=None), rows
+
+    monkeypatch.setattr(limits, "hold_and_fetch", early)
+    assert mount(writer, OTHER, APP)
+    assert BlobLink.objects.get(repository=there)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_team_that_is_gone_by_the_end_of_a_push_is_made_anew(
+    writer: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    push_blob(writer, CONTENT)
+    hold, team_ids = limits.hold_and_fetch, [2**30]
+
+    def early(*args: Any) -> Any:
+        held, rows = hold(*args)
+        return (held._replace(team_id=team_ids.pop()) if team_ids else held), rows
+
+    monkeypatch.setattr(limits, "hold_and_fetch", early)
+    assert mount(writer, OTHER, APP)
+    assert BlobLink.objects.get(repository__name=OTHER)
+    assert not team_ids
 
 
 @pytest.mark.parametrize("source", [APP, ""])

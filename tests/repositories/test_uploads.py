@@ -1,7 +1,7 @@
 """Upload sessions: begun, resumed, finished, given up; whose they are; what a failure leaves."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from django.db import OperationalError, connection
@@ -68,16 +68,19 @@ def test_a_session_that_cannot_be_saved_leaves_no_file(
     writer: Principal, disk: FilesystemStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R5: the database is full."""
+    later = database.later
 
-    def full(table: str, rows: object) -> None:
-        assert table == "repositories_upload"
-        raise OperationalError("database or disk is full")
+    def full(statement: str, values: Sequence[object]) -> None:
+        if "repositories_upload" in statement:
+            raise OperationalError("database or disk is full")
+        later(statement, values)
 
-    monkeypatch.setattr(database, "insert", full)
+    monkeypatch.setattr(database, "later", full)
     with pytest.raises(OperationalError):
         uploads.start(principal=writer, repository=APP)
 
     assert list(disk.uploads()) == []
+    assert not Repository.objects.exists()
 
 
 @pytest.mark.parametrize("algorithm", ["", "md5", "SHA256"])
