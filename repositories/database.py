@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import (
@@ -183,7 +183,13 @@ def placeholders(count: int) -> str:
 
 def now(*, ago: timedelta = timedelta()) -> Any:
     """The time, or one `ago`, as this database takes it in a statement that is written out."""
-    return connection.ops.adapt_datetimefield_value(timezone.now() - ago)
+    return _adapted()(timezone.now() - ago)
+
+
+@functools.cache
+def _adapted() -> Callable[[datetime], Any]:
+    """How a time is written, which depends on nothing but the kind of database."""
+    return connection.ops.adapt_datetimefield_value
 
 
 def for_update() -> str:
@@ -205,10 +211,8 @@ def refresh() -> None:
 
 
 def _is_quiet() -> bool:
-    raw = connection.connection
-    if raw is None or is_sqlite() or raw.closed:
-        return False
-    return parking.is_quiet(raw)
+    raw = None if is_sqlite() else connections[DEFAULT_DB_ALIAS].connection
+    return raw is not None and not raw.closed and parking.is_quiet(raw)
 
 
 def release() -> None:
