@@ -1,8 +1,10 @@
 """The connection of a client: what it sends, and when it lets itself be timed out."""
 
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Thread, Timer
 
 import pytest
 
@@ -137,3 +139,48 @@ def test_the_old_socket_is_taken_over() -> None:
         assert connection.fileno() == number
         assert ours.fileno() == -1
         assert connection.family == socket.AF_UNIX
+
+
+@pytest.mark.parametrize(("offset", "count"), [(0, None), (5, 3_000_000), (7, 1), (9, 0)])
+def test_a_large_file_arrives_whole_at_a_client_that_reads_slowly(
+    offset: int, count: int | None, pair: Pair, tmp_path: Path
+) -> None:
+    client, connection = pair
+    content = bytes(range(251)) * 16_000
+    (tmp_path / "file").write_bytes(content)
+    wanted = content[offset:] if count is None else content[offset : offset + count]
+    received = bytearray()
+
+    def read() -> None:
+        while len(received) < len(wanted):
+            received.extend(client.recv(100_000))
+            time.sleep(0.001)
+
+    reader = Thread(target=read)
+    reader.start()
+    with (tmp_path / "file").open("rb") as file:
+        assert connection.sendfile(file, offset, count) == len(wanted)
+    reader.join(10)
+    assert bytes(received) == wanted
+    assert connection.sent_of_files == len(wanted)
+    client.sendall(b"next")
+    connection.setblocking(True)
+    assert connection.recv(10) == b"next"
+
+
+def test_a_file_that_has_become_shorter_ends_where_it_ends(pair: Pair, tmp_path: Path) -> None:
+    client, connection = pair
+    (tmp_path / "file").write_bytes(b"0123")
+    with (tmp_path / "file").open("rb") as file:
+        assert connection.sendfile(file, 1, 100) == 3
+    assert sent(client) == b"123"
+
+
+def test_who_goes_away_in_the_middle_of_a_file_is_noticed(pair: Pair, tmp_path: Path) -> None:
+    client, connection = pair
+    (tmp_path / "file").write_bytes(bytes(8 << 20))
+    leaving = Timer(0.2, client.close)
+    leaving.start()
+    with (tmp_path / "file").open("rb") as file, pytest.raises((BrokenPipeError, ConnectionError)):
+        connection.sendfile(file)
+    leaving.join()
