@@ -11,7 +11,7 @@ import socket
 from typing import Any
 
 _SMALL = 64 * 1024
-_PIECE = 1024 * 1024  # of a file
+_PIECE = 512 * 1024  # of a file
 
 
 class Connection(socket.socket):

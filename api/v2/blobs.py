@@ -70,6 +70,8 @@ def _check_stored(name: str, blob: blobs.FoundBlob) -> None:
 
 def _open(name: str, blob: blobs.FoundBlob, offset: int, length: int) -> bytes | FilePart:
     try:
+        if blob.size <= presence.SMALL:
+            return presence.content(digest=blob.digest, size=blob.size)[offset : offset + length]
         file = storage().open_blob(blob.digest)
     except BlobMissing as error:
         raise _lost(name, blob) from error
