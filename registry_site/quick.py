@@ -80,7 +80,7 @@ class Reader:
         self._blocks: dict[bytes, dict[str, str] | None] = {}
         # Single lines of those that it took: a client that writes sends the same in other blocks.
         self._lines: dict[bytes, tuple[str, str]] = {}
-        self._second, self._start = 0, ""
+        self._of_second = 0, ""
 
     def answer(self, conn: Any) -> bool | Unsent | None:
         """Answer the read that has arrived on `conn`, of whose last request nothing is left.
@@ -221,13 +221,12 @@ class Reader:
         return (head if request.method == "HEAD" else head + body), None
 
     def _common(self) -> str:
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._start = (
-                f"Server: {SERVER}\r\nDate: {util.http_date()}\r\nConnection: keep-alive\r\n"
-            )
-        return self._start
+        now = int(time.time())
+        second, fields = self._of_second  # as one, since threads do this as well
+        if second != now:
+            fields = f"Server: {SERVER}\r\nDate: {util.http_date()}\r\nConnection: keep-alive\r\n"
+            self._of_second = now, fields
+        return fields
 
     def _send(self, connection: Connection, data: bytes, part: FilePart | None) -> bool | Unsent:
         if part is None:
