@@ -27,18 +27,22 @@ from repositories.reviews import Kind
 from repositories.storage import storage
 from repositories.storage.base import BlobMissing, UploadWriter
 
-# One indexed look-up for the hottest question there is: may this repository serve this blob?
+# One indexed look-up for the hottest question there is: may this repository serve this blob? By the
+# ids of both: joined by their names, PostgreSQL may go through all repositories that link a blob
+# everybody builds upon.
 _FIND = """
-SELECT blob.size, link.id, EXISTS (
+SELECT link.size, link.id, EXISTS (
     SELECT 1 FROM repositories_manifestblob AS part WHERE part.link_id = link.id
 )
-FROM repositories_repository AS repository
-JOIN repositories_bloblink AS link ON link.repository_id = repository.id
-JOIN repositories_blob AS blob ON blob.id = link.blob_id
-WHERE repository.name = %s AND blob.digest = %s AND blob.damaged_at IS NULL
+FROM repositories_bloblink AS link
+WHERE link.repository_id = (
+    SELECT repository.id FROM repositories_repository AS repository WHERE repository.name = %s
+) AND link.blob_id = (
+    SELECT blob.id FROM repositories_blob AS blob
+    WHERE blob.digest = %s AND blob.damaged_at IS NULL
+)
 """
-# Where a blob may be mounted from. A named source is looked up by its id and the blob's: joined by
-# their names, PostgreSQL may go through all repositories that link a blob everybody builds upon.
+# Where a blob may be mounted from. A named source is looked up in the same way.
 _NAMED_SOURCE = """
 SELECT link.blob_id, link.size, CAST(%s AS text)
 FROM repositories_bloblink AS link

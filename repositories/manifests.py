@@ -39,10 +39,12 @@ from repositories.reviews import Kind
 # The two look-ups of every pull: by unique indexes all the way, and written out, because building
 # them anew costs more than running them.
 _BY_DIGEST = """
-SELECT manifest.digest, manifest.media_type, manifest.payload, repository.id, manifest.id, 0
-FROM repositories_repository AS repository
-JOIN repositories_manifest AS manifest ON manifest.repository_id = repository.id
-WHERE repository.name = %s AND manifest.digest = %s
+SELECT manifest.digest, manifest.media_type, manifest.payload, manifest.repository_id, manifest.id,
+    0
+FROM repositories_manifest AS manifest
+WHERE manifest.repository_id = (
+    SELECT repository.id FROM repositories_repository AS repository WHERE repository.name = %s
+) AND manifest.digest = %s
 """
 _BY_TAG = """
 SELECT manifest.digest, manifest.media_type, manifest.payload, repository.id, manifest.id, tag.id

@@ -13,7 +13,12 @@ MAX_MEDIA_TYPE_LENGTH = 255
 class Manifest(models.Model):
     """An image manifest or index of a repository (invariant I4: served as it was pushed)."""
 
-    repository = models.ForeignKey(Repository, models.CASCADE, related_name="manifests")
+    repository = models.ForeignKey(
+        Repository,
+        models.CASCADE,
+        related_name="manifests",
+        db_index=False,  # the constraint below has an index that begins with it
+    )
     digest = ByteOrderedCharField(max_length=MAX_DIGEST_LENGTH)
     media_type = models.CharField(max_length=MAX_MEDIA_TYPE_LENGTH)
     payload = models.BinaryField()

@@ -14,7 +14,12 @@ from repositories.oci.names import MAX_TAG_BYTES
 class Tag(models.Model):
     """A name for a manifest, which moves."""
 
-    repository = models.ForeignKey(Repository, models.CASCADE, related_name="tags")
+    repository = models.ForeignKey(
+        Repository,
+        models.CASCADE,
+        related_name="tags",
+        db_index=False,  # the constraint below has an index that begins with it
+    )
     name = ByteOrderedCharField(max_length=MAX_TAG_BYTES)
     manifest = models.ForeignKey(Manifest, models.CASCADE, related_name="tags")
     created_at = models.DateTimeField(default=timezone.now)
