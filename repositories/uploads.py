@@ -54,11 +54,11 @@ INSERT INTO repositories_upload (id, repository_id, started_by, algorithm, start
 VALUES (%s, (SELECT id FROM repositories_repository WHERE name = %s), %s, %s, %s)
 """
 _FIND = """
-SELECT upload.repository_id, upload.algorithm FROM repositories_upload AS upload
+SELECT upload.algorithm FROM repositories_upload AS upload
 JOIN repositories_repository AS repository ON repository.id = upload.repository_id
 WHERE upload.id = %s AND repository.name = %s
 """
-_CLOSE = "DELETE FROM repositories_upload WHERE id = %s RETURNING repository_id"
+_CLOSE = "DELETE FROM repositories_upload WHERE id = %s RETURNING id"
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +91,6 @@ class _Row(NamedTuple):
     """A session's row."""
 
     id: str
-    repository_id: int
     algorithm: str
 
 
@@ -103,9 +102,13 @@ def start(*, principal: Principal, repository: str, algorithm: str = CANONICAL) 
     is not known, TooManyRequests when too many sessions are open, ReadOnly, QuotaExceeded.
     """
     validate_algorithm(algorithm)
-    found, (open_ones,) = read_only.check_and_fetch(repository, _open(principal, repository))
+    # Of nobody in particular there may be any number.
+    theirs = 0 if principal.is_anonymous else MAX_OPEN_PER_USER
+    values = [repository, MAX_OPEN_PER_REPOSITORY, principal.name, theirs]
+    found, (((here, own),),) = read_only.check_and_fetch(repository, (_OPEN, values))
     quotas.require_open(found)
-    _check_limits(principal, *open_ones[0])
+    _require_fewer("this repository", here, MAX_OPEN_PER_REPOSITORY)
+    _require_fewer("you", own, theirs)
     upload = str(uuid.uuid4())
     storage().create_upload(upload)
     try:
@@ -124,25 +127,14 @@ def _key(upload: str) -> str:
     return uuid.UUID(upload).hex if database.is_sqlite() else upload
 
 
-def _open(principal: Principal, repository: str) -> Statement:
-    """What counts the sessions that are open in the repository, and the principal's."""
-    # Of nobody in particular there may be any number.
-    most = 0 if principal.is_anonymous else MAX_OPEN_PER_USER
-    return _OPEN, [repository, MAX_OPEN_PER_REPOSITORY, principal.name, most]
-
-
-def _check_limits(principal: Principal, here: int, theirs: int) -> None:
-    """Raises TooManyRequests when one more session would be too many."""
-    for whose, count, most in (
-        ("this repository", here, MAX_OPEN_PER_REPOSITORY),
-        ("you", theirs, 0 if principal.is_anonymous else MAX_OPEN_PER_USER),
-    ):
-        if most and count >= most:
-            raise TooManyRequests(
-                f"{most} uploads of {whose} are open: finish or cancel some, or wait until stale "
-                "ones are purged",
-                headers={"Retry-After": "60"},
-            )
+def _require_fewer(whose: str, count: int, most: int) -> None:
+    """Return when one more session may be open; with 0, any number. Raises TooManyRequests."""
+    if most and count >= most:
+        raise TooManyRequests(
+            f"{most} uploads of {whose} are open: finish or cancel some, or wait until stale "
+            "ones are purged",
+            headers={"Retry-After": "60"},
+        )
 
 
 def status(*, repository: str, upload: str) -> Session:
