@@ -11,6 +11,7 @@ this module only knows those again that it read.
 import re
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from io import BytesIO
 from socket import MSG_DONTWAIT, socket
 from typing import Any
@@ -20,7 +21,7 @@ from gunicorn import SERVER, http, util
 from gunicorn.http import wsgi
 
 from api import mount
-from api.v2.request import Request
+from api.v2.request import Request, environ_key
 from api.v2.response import FilePart, Response
 from registry_site.connection import Connection
 from repositories.waiting import MustWait
@@ -96,15 +97,8 @@ class Reader:
             return True
         if not data:
             return None
-        try:
-            request = self._request(conn, data, _READ)
-            answer = self._answer(request) if request else None
-        except MustWait:
-            answer = None
-        if answer is None:
-            conn.parser.unreader.unread(data)
-            return False
-        return self._send(conn.sock, *answer)
+        answer = self._tried(conn, data, _READ)
+        return self._send(conn.sock, *answer) if answer else False
 
     def answer_in_thread(self, conn: Any) -> bool | None:
         """The same with what takes waiting, writes among it. False: gunicorn has to read it."""
@@ -116,13 +110,21 @@ class Reader:
             return False
         if not data:
             return None
-        request = self._request(conn, data, _ANY)
-        answer = self._answer(request) if request else None
+        answer = self._tried(conn, data, _ANY)
+        sent = self._send(conn.sock, *answer) if answer else False
+        return sent.send(conn.sock) if isinstance(sent, Unsent) else sent
+
+    def _tried(
+        self, conn: Any, data: bytes, known: re.Pattern[bytes]
+    ) -> tuple[bytes, FilePart | None] | None:
+        """The answer; None: it cannot be had here, and `data` is given back."""
+        answer = None
+        with suppress(MustWait):
+            request = self._request(conn, data, known)
+            answer = self._answer(request) if request else None
         if answer is None:
             conn.parser.unreader.unread(data)
-            return False
-        sent = self._send(conn.sock, *answer)
-        return sent.send(conn.sock) if isinstance(sent, Unsent) else sent
+        return answer
 
     def _request(self, conn: Any, data: bytes, known: re.Pattern[bytes]) -> Request | None:
         found = known.match(data)
@@ -180,7 +182,7 @@ class Reader:
         return fields if is_plain else None
 
     def _learn_lines(self, lines: Sequence[bytes], fields: Mapping[str, str]) -> None:
-        keys = [_key_of(line) for line in lines]
+        keys = [environ_key(line.partition(b":")[0].decode("latin-1")) for line in lines]
         if len(fields) != len(lines) or fields.keys() != set(keys):
             return  # something was left out, or put together
         if len(self._lines) >= _MOST_LINES:
@@ -247,12 +249,6 @@ def _body(method: bytes, fields: dict[str, str], rest: bytes) -> BytesIO | None:
         return None
     # With more of them another request follows, and with fewer there are some to come.
     return BytesIO(rest) if len(rest) == int(length or 0) else None
-
-
-def _key_of(line: bytes) -> str:
-    """A header field's key in an environment (PEP 3333)."""
-    key = line.partition(b":")[0].decode("latin-1").upper().replace("-", "_")
-    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
 def _is_unusual(name: str, value: str) -> bool:

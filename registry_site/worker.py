@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker, with a deadline for request headers and a short way for small ones.
+"""gunicorn's threaded worker: a deadline for request headers, a short way for small requests.
 
 A thread that reads headers waits for as long as the client likes; a few hundred such clients would
 keep everybody else out. Bodies have their own deadline (see `api/v2/body.py`). What nobody has to

@@ -13,10 +13,13 @@ from repositories.oci.errors import RequestInvalid
 MAX_QUERY_FIELDS = 64
 
 
-@cache  # we ask for a dozen different ones
-def _key_of(header: str) -> str:
+def environ_key(header: str) -> str:
+    """A header field's key in an environment (PEP 3333)."""
     key = header.upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+_key_of = cache(environ_key)  # we ask for a dozen different ones
 
 
 class Request:
