@@ -5,6 +5,7 @@ the call where several threads answer small requests. gunicorn makes nine for a 
 read at once: this class does without the ones that change nothing.
 """
 
+import errno
 import os
 import select
 import socket
@@ -12,6 +13,8 @@ from typing import Any
 
 _SMALL = 64 * 1024
 _PIECE = 512 * 1024  # of a file
+# What the kernel says of files that it cannot send by itself.
+_CANNOT = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 class Connection(socket.socket):
@@ -110,6 +113,11 @@ class Connection(socket.socket):
             except BlockingIOError:
                 poll.poll()  # also until the kernel gives up a client that has stopped reading
                 continue
+            except OSError as error:
+                if error.errno not in _CANNOT or offset != start:
+                    raise
+                offset += super().sendfile(file, offset, end - offset)  # reads and writes instead
+                break
             if not sent:
                 break  # the file is shorter
             offset += sent

@@ -1,5 +1,7 @@
 """The connection of a client: what it sends, and when it lets itself be timed out."""
 
+import errno
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -174,6 +176,22 @@ def test_a_file_that_has_become_shorter_ends_where_it_ends(pair: Pair, tmp_path:
     with (tmp_path / "file").open("rb") as file:
         assert connection.sendfile(file, 1, 100) == 3
     assert sent(client) == b"123"
+
+
+def test_a_file_that_the_kernel_cannot_send_is_read_and_sent(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: object) -> int:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "sendfile", cannot)
+    client, connection = pair
+    connection.setblocking(True)
+    (tmp_path / "file").write_bytes(b"0123456789")
+    with (tmp_path / "file").open("rb") as file:
+        assert connection.sendfile(file, 2, 7) == 7
+    assert sent(client) == b"2345678"
+    assert connection.sent_of_files == 7
 
 
 def test_who_goes_away_in_the_middle_of_a_file_is_noticed(pair: Pair, tmp_path: Path) -> None:
