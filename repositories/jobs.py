@@ -25,8 +25,8 @@ from repositories import (
     retention_runs,
     reviews,
     scrub,
+    stale_uploads,
     trash,
-    uploads,
     usage,
 )
 from repositories.adoption import following
@@ -67,7 +67,7 @@ class Periodic:
 def purge_uploads() -> str:
     """Remove stale uploads as the settings of the same names say."""
     dry_run = settings.UPLOAD_PURGING_DRY_RUN
-    count = uploads.purge_stale(age=timedelta(seconds=settings.UPLOAD_PURGING_AGE), dry_run=dry_run)
+    count = stale_uploads.purge(age=timedelta(seconds=settings.UPLOAD_PURGING_AGE), dry_run=dry_run)
     return f"{count} stale uploads {'found' if dry_run else 'purged'}"
 
 

@@ -34,9 +34,9 @@ _COLLECT = """
 import io
 from datetime import timedelta
 from django.core.management import call_command
-from repositories import uploads
+from repositories import stale_uploads
 call_command("collect_garbage", grace="0s", stdout=io.StringIO())
-uploads.purge_stale(age=timedelta(0))
+stale_uploads.purge(age=timedelta(0))
 """
 _LOOP = """
 import json, select, sys

@@ -33,11 +33,11 @@ WEEKS = 30 * 86_400
 _LOOP = """
 import json, select, sys
 from datetime import timedelta
-from repositories import uploads
+from repositories import stale_uploads
 print("looping", flush=True)
 purged = 0
 while not select.select([sys.stdin], [], [], 0.001)[0]:
-    purged += uploads.purge_stale(age=timedelta(days=7))
+    purged += stale_uploads.purge(age=timedelta(days=7))
 print(json.dumps({"purged": purged}))
 """
 

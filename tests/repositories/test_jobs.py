@@ -10,7 +10,7 @@ from django.db import OperationalError
 from django.utils import timezone
 from pytest_django import Settings
 
-from repositories import job_loop, jobs, uploads
+from repositories import job_loop, jobs, stale_uploads
 from repositories.jobs import Periodic
 from repositories.models import Job
 
@@ -137,11 +137,11 @@ class TestPurging:
     ) -> None:
         calls: list[tuple[timedelta, bool]] = []
 
-        def purge_stale(*, age: timedelta, dry_run: bool) -> int:
+        def purge(*, age: timedelta, dry_run: bool) -> int:
             calls.append((age, dry_run))
             return 7
 
-        monkeypatch.setattr(uploads, "purge_stale", purge_stale)
+        monkeypatch.setattr(stale_uploads, "purge", purge)
         settings.UPLOAD_PURGING_AGE = 3600.0
         settings.UPLOAD_PURGING_INTERVAL = 60.0
         settings.UPLOAD_PURGING_DRY_RUN = True

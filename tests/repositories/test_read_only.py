@@ -24,6 +24,7 @@ from repositories import (
     limit_settings,
     manifests,
     read_only,
+    stale_uploads,
     tags,
     trash,
     uploads,
@@ -161,7 +162,7 @@ def test_an_upload_that_was_under_way_is_finished_afterwards(
     with pytest.raises(ReadOnly):
         uploads.finish(repository=APP, upload=upload, digest=new, chunk=Chunk([]))
     Upload.objects.update(started_at=timezone.now() - timedelta(days=30))
-    assert uploads.purge_stale(age=NOW) == 0
+    assert stale_uploads.purge(age=NOW) == 0
     switch(False)
     uploads.finish(repository=APP, upload=upload, digest=new, chunk=Chunk([]))
     assert blobs.find(repository=APP, digest=new)

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from django.utils import timezone
 
-from repositories import blobs, uploads
+from repositories import blobs, stale_uploads, uploads
 from repositories.access import Principal
 from repositories.models import Upload
 from repositories.oci.digests import Digest
@@ -54,7 +54,7 @@ def test_a_session_that_has_not_grown_for_its_age_is_purged(
 ) -> None:
     make(disk, writer, started=LONG_AGO, grown=grown)
 
-    assert uploads.purge_stale(age=AGE) == 1
+    assert stale_uploads.purge(age=AGE) == 1
     assert left(disk) == (set(), set())
 
 
@@ -72,7 +72,7 @@ def test_a_session_that_is_young_or_has_grown_lately_stays(
 ) -> None:
     upload = make(disk, writer, started=started, grown=grown)
 
-    assert uploads.purge_stale(age=AGE) == 0
+    assert stale_uploads.purge(age=AGE) == 0
     assert left(disk) == ({upload}, {upload})
 
 
@@ -82,7 +82,7 @@ def test_an_upload_that_is_being_written_to_stays_however_old(
     upload = make(disk, writer, started=LONG_AGO, grown=LONG_AGO)
     with disk.write_upload(upload) as file:
         file.write(b"more")
-        assert uploads.purge_stale(age=AGE) == 0
+        assert stale_uploads.purge(age=AGE) == 0
 
     assert uploads.status(repository=APP, upload=upload).size == 11
 
@@ -106,7 +106,7 @@ def test_a_chunk_that_comes_while_purging_is_kept(
     more = Chunk([b" and more"])
     meanwhile(monkeypatch, lambda: uploads.append(repository=APP, upload=upload, chunk=more))
 
-    assert uploads.purge_stale(age=AGE) == 0
+    assert stale_uploads.purge(age=AGE) == 0
     assert uploads.status(repository=APP, upload=upload).size == len(b"content and more")
 
 
@@ -117,7 +117,7 @@ def test_an_upload_whose_writer_has_not_written_yet_stays(
     monkeypatch.setattr(filesystem, "_LOCK_PATIENCE_SECONDS", 0.01)
     upload = make(disk, writer, started=LONG_AGO, grown=LONG_AGO)
     with disk.write_upload(upload) as file:
-        assert uploads.purge_stale(age=AGE) == 0
+        assert stale_uploads.purge(age=AGE) == 0
         file.write(b" and more")
 
     assert uploads.status(repository=APP, upload=upload).size == len(b"content and more")
@@ -130,7 +130,7 @@ def test_a_session_that_begins_anew_while_purging_stays(
     disk.upload_path(upload).unlink()
     meanwhile(monkeypatch, lambda: uploads.status(repository=APP, upload=upload))
 
-    assert uploads.purge_stale(age=AGE) == 0
+    assert stale_uploads.purge(age=AGE) == 0
     assert left(disk) == ({upload}, {upload})
 
 
@@ -140,7 +140,7 @@ def test_a_session_that_has_lost_its_bytes_is_purged(
     upload = make(disk, writer, started=LONG_AGO, grown=None)
     disk.upload_path(upload).unlink()
 
-    assert uploads.purge_stale(age=AGE) == 1
+    assert stale_uploads.purge(age=AGE) == 1
     assert left(disk) == (set(), set())
 
 
@@ -152,7 +152,7 @@ def test_an_upload_that_is_finished_while_purging_is_not_counted(
     end = partial(uploads.finish, repository=APP, upload=upload, digest=digest, chunk=Chunk([]))
     meanwhile(monkeypatch, end)
 
-    assert uploads.purge_stale(age=AGE) == 0
+    assert stale_uploads.purge(age=AGE) == 0
     assert blobs.find(repository=APP, digest=digest).size == len(b"content")
 
 
@@ -165,16 +165,16 @@ def test_stray_bytes_of_no_session_are_purged(disk: FilesystemStorage) -> None:
             file.write(b"stray")
     touch(disk, old, LONG_AGO)
 
-    assert uploads.purge_stale(age=AGE) == 1
+    assert stale_uploads.purge(age=AGE) == 1
     assert left(disk) == (set(), {young})
 
 
 def test_a_dry_run_counts_and_removes_nothing(writer: Principal, disk: FilesystemStorage) -> None:
     upload = make(disk, writer, started=LONG_AGO, grown=LONG_AGO)
 
-    assert uploads.purge_stale(age=AGE, dry_run=True) == 1
+    assert stale_uploads.purge(age=AGE, dry_run=True) == 1
     assert left(disk) == ({upload}, {upload})
 
 
 def test_nothing_to_purge_is_no_error() -> None:
-    assert uploads.purge_stale(age=AGE) == 0
+    assert stale_uploads.purge(age=AGE) == 0
