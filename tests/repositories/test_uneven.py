@@ -93,3 +93,13 @@ def test_tags_are_found_among_very_many() -> None:
         cursor.execute("SELECT id FROM repositories_repository WHERE name = %s", [BIG])
         (id,) = cursor.fetchone()
     assert not MANY.search(plan(CURRENT, [str(id), "v1"]))
+
+
+@pytest.mark.parametrize("table", ["manifest", "tag", "bloblink"])
+def test_no_index_of_the_repository_alone_looks_cheaper(table: str) -> None:
+    """It does beside 100,000 rows, which are too many to make here."""
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, f"repositories_{table}")
+    columns = [each["columns"] for each in found.values() if each["index"] or each["unique"]]
+    assert columns
+    assert ["repository_id"] not in columns
